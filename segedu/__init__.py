@@ -1,0 +1,1 @@
+"""segedu: image segmentation from scratch."""

@@ -1,0 +1,69 @@
+"""Class tables: which number means which class, and the colour in which it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# The one value of a semantic mask that is no class: losses and metrics leave such pixels out (as in VOC and CamVid's void).
+IGNORE_INDEX = 255
+
+# A neutral grey that no class uses; figures hatch it as well, so that it is never taken for a class.
+IGNORE_COLOUR = (128, 128, 128)
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The classes of a data set: class id = position in `names`.
+
+    names:   one name a class, in the order of the ids 0 … len(table) − 1.
+    colours: one (red, green, blue) a class, each 0…255.
+    things:  the names of the classes whose objects can be counted (cars); the others are stuff (sky).
+    Raises ValueError where the numbers of names and colours differ, or a name or a colour occurs twice.
+    """
+
+    names: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+    things: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if len(self.names) != len(self.colours):
+            raise ValueError(f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours.")
+        for kind, values in (("name", self.names), ("colour", self.colours)):
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"The {kind} {twice[0]!r} stands twice in the label table; each class needs its own.")
+        unknown = [name for name in self.things if name not in self.names]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is among the things but not among the names {self.names}.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """The class id of `name`. Raises KeyError that lists the known names."""
+        if name not in self.names:
+            raise KeyError(f"There is no class {name!r}; the classes are {', '.join(self.names)}.")
+        return self.names.index(name)
+
+    @property
+    def palette(self) -> np.ndarray:
+        """(256, 3) uint8: the colour of every value that a mask may hold; grey for those that are no class."""
+        palette = np.tile(np.uint8(IGNORE_COLOUR), (256, 1))
+        palette[: len(self)] = self.colours
+        return palette
+
+
+# CamVid's eleven classes in CamVid's order. Found by a search for the largest smallest distance between any two colours (CIE Lab),
+# for normal vision and for the three dichromacies (simulated after Machado et al. 2009); a test keeps that distance.
+STREET = LabelTable(
+    names=(
+        "sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian", "bicyclist",
+    ),
+    colours=(
+        (164, 218, 255), (147, 63, 89), (20, 3, 0), (146, 112, 173), (235, 138, 145), (20, 75, 0),
+        (227, 255, 77), (250, 203, 130), (74, 113, 255), (246, 92, 22), (97, 0, 127),
+    ),
+    things=("pole", "sign symbol", "car", "pedestrian", "bicyclist"),
+)  # fmt: skip
