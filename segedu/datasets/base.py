@@ -1,0 +1,55 @@
+"""What all data sets share: each sample is made once, kept as bytes, and handed out as tv_tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+
+from segedu.labels import LabelTable
+
+
+class SegmentationDataset(Dataset):
+    """Pictures with their masks. A subclass sets `labels` and defines `__len__` and `_read`.
+
+    ds[i] → image, mask:              tv_tensors.Image (3, H, W) float32 in 0…1; tv_tensors.Mask (H, W) int64, 255 ignored.
+    ds[i] → image, mask, instances:   with instances=True; instances is a tv_tensors.Mask (H, W) int64, 0 = no object.
+
+    transform: called as transform(image, mask[, instances]) and may be random; anything from torchvision.transforms.v2.
+    Samples are kept in memory as uint8 before the transform, so a second pass over the data costs no decoding or drawing.
+    Raises IndexError for an index outside −len … len − 1.
+    """
+
+    labels: LabelTable
+
+    def __init__(self, *, transform: Callable | None = None, instances: bool = False):
+        self.transform = transform
+        self.instances = instances
+        self._kept: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must say how many pictures it has.")
+
+    def _read(self, index: int) -> tuple[np.ndarray, ...]:
+        """Image (H, W, 3) uint8, mask (H, W) uint8 and, if the data set knows objects, their ids (H, W) int32."""
+        raise NotImplementedError(f"{type(self).__name__} must say how a picture is read.")
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{type(self).__name__} has {len(self)} pictures; there is no picture {index}.")
+        index %= len(self)
+        if index not in self._kept:
+            self._kept[index] = self._read(index)
+        image, mask, *objects = self._kept[index]
+        sample = (
+            tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1).float() / 255),
+            tv_tensors.Mask(torch.from_numpy(mask).long()),
+        )
+        if self.instances:
+            if not objects:
+                raise ValueError(f"{type(self).__name__} knows no single objects; leave out instances=True.")
+            sample += (tv_tensors.Mask(torch.from_numpy(objects[0]).long()),)
+        return self.transform(*sample) if self.transform else sample
