@@ -1,1 +1,25 @@
-"""segedu: image segmentation from scratch."""
+"""segedu: image segmentation from scratch, and tools that work on your own pictures."""
+
+import importlib
+
+from segedu import datasets, losses, masks, metrics, models
+from segedu.checkpoints import load, save
+from segedu.inference import semantic_segmentation
+from segedu.runtime import device, seed_everything
+from segedu.training import evaluate, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "check", "datasets", "device", "evaluate", "fit", "load", "losses", "masks", "metrics", "models", "plotting", "save",
+    "seed_everything", "semantic_segmentation", "transforms", "widgets",
+]  # fmt: skip
+
+# These draw, and so need matplotlib or ipywidgets: they are imported when they are first asked for, not before.
+_ON_DEMAND = ("check", "plotting", "widgets")
+
+
+def __getattr__(name: str):
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"segedu.{name}")
+    raise AttributeError(f"segedu has no {name!r}; it has {', '.join(__all__)}.")

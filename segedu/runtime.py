@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,3 +42,18 @@ def preserved_rng():
         torch.set_rng_state(torch_state)
         if cuda_states:
             torch.cuda.set_rng_state_all(cuda_states)
+
+
+def precision() -> str:
+    """"bfloat16" where the processor multiplies it in hardware (CUDA that says so, x86 with AMX), else "float32".
+
+    Decided by what the processor says of itself, never by a stopwatch, so that one machine always gives one answer.
+    On processors that only emulate bfloat16 it is many times slower than float32.
+    """
+    kind = device().type
+    if kind == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    cpu_flags = Path("/proc/cpuinfo")
+    if kind == "cpu" and cpu_flags.exists() and " amx_bf16" in cpu_flags.read_text():
+        return "bfloat16"
+    return "float32"

@@ -1,0 +1,5 @@
+"""The architectures: one a file, readable from top to bottom."""
+
+from segedu.models.small import SmallNet
+
+__all__ = ["SmallNet"]

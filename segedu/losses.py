@@ -1,0 +1,120 @@
+"""What training makes small: cross-entropy first, then three losses for unequal classes. Built in lesson 04."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from segedu.labels import IGNORE_INDEX
+
+
+def cross_entropy(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    class_weights: torch.Tensor | None = None,
+    pixel_weights: torch.Tensor | None = None,
+    ignore_index: int = IGNORE_INDEX,
+) -> torch.Tensor:
+    """The mean of −log softmax(logits)[true class] over the pixels that count: a scalar, in nats.
+
+    logits:        (N, C, H, W) real numbers, not yet through a softmax.
+    target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels have no part in the sum or in the divisor.
+    class_weights: (C,) ≥ 0; a pixel counts as often as its class weighs, and the sum is divided by the sum of weights.
+    pixel_weights: (N, H, W) ≥ 0, such as U-Net's border weights; multiplied with the class weights.
+    A batch in which every pixel is ignored (or weighs nothing) gives 0 with a gradient of zeros, where torch's own
+    function gives NaN.
+    Raises TypeError or ValueError, as a sentence, for a target of the wrong kind, shape or range.
+    """
+    counted = _counted(logits, target, ignore_index)
+    loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignore_index)
+    weights = counted.to(loss.dtype)
+    if class_weights is not None:
+        weights = weights * class_weights.to(loss)[target.where(counted, 0)]
+    if pixel_weights is not None:
+        weights = weights * pixel_weights.to(loss)
+    return (loss * weights).sum() / weights.sum().clamp(min=torch.finfo(loss.dtype).tiny)
+
+
+def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+    """1 − the mean soft Dice score of the classes that occur in the batch: a scalar in 0…1.
+
+    Soft Dice of a class is 2·Σ p·g / (Σ p + Σ g), sums over the batch's counted pixels, p its softmax probability and
+    g 1 where it is the truth. Every class has the same say, however few its pixels.
+    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: V-Net (Milletari et al., arXiv 1606.04797, section 3).
+    """
+    probabilities, truth = _pixels(logits, target, ignore_index)
+    both = 2 * (probabilities * truth).sum(0)
+    dice = both / (probabilities.sum(0) + truth.sum(0)).clamp(min=torch.finfo(both.dtype).tiny)
+    present = truth.any(0)
+    return _mean_of_present(1 - dice, present) + 0 * logits.sum()
+
+
+def focal_loss(
+    logits: torch.Tensor, target: torch.Tensor, *, gamma: float = 2.0, ignore_index: int = IGNORE_INDEX
+) -> torch.Tensor:
+    """The mean over the counted pixels of (1 − p)^gamma · (−log p), p the probability of the true class: a scalar.
+
+    gamma: ≥ 0; 0 is the cross-entropy, and the larger, the less a pixel matters that is already right.
+    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: Lin et al., arXiv 1708.02002, section 3.
+    """
+    counted = _counted(logits, target, ignore_index)
+    loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignore_index)
+    # expm1 keeps 1 − p exact where p is close to 1, and the clamp keeps the power's gradient finite at p = 1
+    wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(loss.dtype).eps)
+    return (wrong**gamma * loss * counted).sum() / counted.sum().clamp(min=1)
+
+
+def lovasz_softmax(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+    """A smooth stand-in for 1 − mean IoU over the classes that occur in the batch: a scalar in 0…1.
+
+    Where every probability is 0 or 1 it equals 1 − mean IoU of those classes; between, it is the Lovász extension.
+    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: Berman et al., arXiv 1705.08790, algorithm 1.
+    """
+    probabilities, truth = _pixels(logits, target, ignore_index)
+    errors, order = (truth - probabilities).abs().sort(dim=0, descending=True)
+    truth_sorted = truth.gather(0, order)
+    found = truth_sorted.cumsum(0)
+    total = truth_sorted.sum(0)
+    jaccard = 1 - (total - found) / (total + (1 - truth_sorted).cumsum(0)).clamp(min=1)
+    steps = jaccard.diff(dim=0, prepend=jaccard.new_zeros(1, jaccard.shape[1]))
+    return _mean_of_present((errors * steps).sum(0), truth.any(0)) + 0 * logits.sum()
+
+
+def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> torch.Tensor:
+    """(N, H, W) boolean: the pixels that are not ignored. Raises a sentence if logits and target do not fit."""
+    classes = logits.shape[1] if logits.ndim == 4 else None
+    if classes is None:
+        raise ValueError(f"Logits must be (N, C, H, W), got shape {tuple(logits.shape)}.")
+    expected = (logits.shape[0], *logits.shape[2:])
+    if tuple(target.shape) != expected:
+        cure = ""
+        if target.shape == (expected[0], 1, *expected[1:]):
+            cure = " Take the axis of length 1 away: target.squeeze(1)."
+        elif target.shape == logits.shape:
+            cure = " It looks one-hot: target.argmax(1)."
+        raise ValueError(f"The target must be (N, H, W) = {expected} class ids, got shape {tuple(target.shape)}.{cure}")
+    if target.dtype != torch.int64:
+        raise TypeError(f"The target must be int64 class ids, got {target.dtype}: use target.long().")
+    counted = target != ignore_index
+    # Looking at values stops a GPU's queue; there `fit` has looked at the first batch, and torch asserts by itself.
+    if target.device.type == "cpu":
+        wrong = target[counted & ((target < 0) | (target >= classes))]
+        if len(wrong):
+            raise ValueError(
+                f"The target holds {wrong[0].item()} at {len(wrong)} pixels, but the logits know the classes "
+                f"0 … {classes - 1}, and {ignore_index} is ignored."
+            )
+    return counted
+
+
+def _pixels(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probabilities and one-hot truth of the counted pixels, each (P, C)."""
+    counted = _counted(logits, target, ignore_index)
+    probabilities = logits.float().softmax(1).movedim(1, -1)[counted]
+    truth = F.one_hot(target[counted], logits.shape[1]).to(probabilities.dtype)
+    return probabilities, truth
+
+
+def _mean_of_present(per_class: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    return (per_class * present).sum() / present.sum().clamp(min=1)

@@ -1,0 +1,98 @@
+"""Scores of semantic maps, all read from one confusion matrix (FCN, arXiv 1411.4038, section 5)."""
+
+from __future__ import annotations
+
+import torch
+
+from segedu.labels import IGNORE_INDEX
+
+
+class ConfusionMatrix:
+    """Counts of pixels by true class (rows) and predicted class (columns), over as many pictures as are added.
+
+    One matrix over the whole data set, never a mean of pictures; pixels whose truth is `ignore_index` are left out;
+    a class that occurs neither in the truth nor in the prediction scores NaN and is left out of every mean.
+
+    >>> matrix = ConfusionMatrix(2).update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]))
+    >>> matrix.counts.tolist(), matrix.pixel_accuracy()
+    ([[1, 1], [0, 0]], 0.5)
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int = IGNORE_INDEX):
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+        self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+
+    def update(self, prediction, target) -> ConfusionMatrix:
+        """Self, with the pixels of `prediction` counted against those of `target`.
+
+        prediction, target: tensors or arrays of class ids, any integer type, of one shape, such as (H, W) or (N, H, W).
+        Raises TypeError for numbers that are no integers (logits: take argmax(1) first), ValueError for two shapes,
+        a target outside 0 … num_classes − 1 that is not ignored, or such a prediction at a pixel that counts.
+        Nothing is counted when it raises.
+        """
+        prediction, target = (torch.as_tensor(x).detach().cpu() for x in (prediction, target))
+        for name, ids in (("prediction", prediction), ("target", target)):
+            if ids.is_floating_point() or ids.is_complex():
+                raise TypeError(
+                    f"The {name} must hold class ids (integers), got {ids.dtype} of shape {tuple(ids.shape)}; "
+                    "turn logits (N, C, H, W) into ids with logits.argmax(1)."
+                )
+        if prediction.shape != target.shape:
+            raise ValueError(
+                f"Prediction and target must have one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}."
+            )
+        counted = target != self.ignore_index
+        prediction, target = prediction[counted].long(), target[counted].long()
+        for name, ids in (("target", target), ("prediction", prediction)):
+            wrong = ids[(ids < 0) | (ids >= self.num_classes)]
+            if len(wrong):
+                raise ValueError(
+                    f"The {name} holds {wrong[0].item()} at {len(wrong)} pixels, but the classes are "
+                    f"0 … {self.num_classes - 1} and {self.ignore_index} is ignored in the target only."
+                )
+        pairs = target * self.num_classes + prediction
+        self.counts += torch.bincount(pairs, minlength=self.num_classes**2).view_as(self.counts)
+        return self
+
+    def _parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Per class: pixels that are right, pixels of the truth, pixels of the prediction, each (K,) float64."""
+        counts = self.counts.double()
+        return counts.diagonal(), counts.sum(1), counts.sum(0)
+
+    def iou(self) -> torch.Tensor:
+        """(K,) float64 in 0…1: intersection over union of each class; NaN for a class without a pixel on either side."""
+        right, true, predicted = self._parts()
+        return right / (true + predicted - right)
+
+    def dice(self) -> torch.Tensor:
+        """(K,) float64 in 0…1: 2·intersection / (truth + prediction), also called F1; NaN as in `iou`."""
+        right, true, predicted = self._parts()
+        return 2 * right / (true + predicted)
+
+    def mean_iou(self) -> float:
+        """The mean of `iou` over the classes that are not NaN; NaN if nothing was counted."""
+        return self.iou().nanmean().item()
+
+    def pixel_accuracy(self) -> float:
+        """The part of the counted pixels whose class is right, 0…1; NaN if nothing was counted."""
+        right, true, _ = self._parts()
+        return (right.sum() / true.sum()).item()
+
+    def mean_accuracy(self) -> float:
+        """The mean over the classes that occur in the truth of the part of their pixels that is found, 0…1."""
+        right, true, _ = self._parts()
+        return (right / true).nanmean().item()
+
+    def frequency_weighted_iou(self) -> float:
+        """`iou` weighted by each class's share of the true pixels, 0…1; NaN if nothing was counted."""
+        _, true, _ = self._parts()
+        return ((true * self.iou().nan_to_num()).sum() / true.sum()).item()
+
+    def __repr__(self) -> str:
+        return (
+            f"ConfusionMatrix({self.num_classes} classes, {self.counts.sum().item():,} pixels, "
+            f"mean IoU {self.mean_iou():.3f}, pixel accuracy {self.pixel_accuracy():.3f})"
+        )

@@ -1,0 +1,35 @@
+"""The network of the first lessons: two steps down, four looks around, one step up. Built in lesson 04."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from segedu.models.parts import Normalise, convolution
+
+
+class SmallNet(nn.Module):
+    """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
+
+    Two strided convolutions bring the picture to a quarter of its height and width; dilated convolutions (rates 1, 2, 4,
+    8) see ever wider without shrinking further; a 1×1 convolution scores each place, and the scores are enlarged bilinearly.
+    width: channels at a quarter of the size.
+    """
+
+    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 64):
+        super().__init__()
+        self.config = {"num_classes": num_classes, "in_channels": in_channels, "width": width}
+        self.normalise = Normalise(in_channels)
+        self.down = nn.Sequential(
+            convolution(in_channels, width // 2, stride=2),
+            convolution(width // 2, width, stride=2),
+        )
+        self.look_around = nn.ModuleList(convolution(width, width, dilation=rate) for rate in (1, 2, 4, 8))
+        self.score = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.down(self.normalise(image))
+        for look in self.look_around:
+            x = x + look(x)
+        return F.interpolate(self.score(x), size=image.shape[-2:], mode="bilinear", align_corners=False)
