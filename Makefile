@@ -1,0 +1,26 @@
+# Everything goes through start.py, which Windows readers call themselves: python start.py lab
+export OMP_WAIT_POLICY := PASSIVE
+START := python3 start.py
+
+.PHONY: lab test test-fast notebooks lint bench clean
+
+lab: ## open the lessons in my_lessons/;  ARGS=--no-browser on a server;  FRESH=1 for a new working copy
+	@$(START) lab $(if $(FRESH),--fresh) $(ARGS)
+
+test: ## every test and every notebook
+	@$(START) test $(ARGS)
+
+test-fast: ## the tests that train nothing, under three minutes
+	@$(START) fast $(ARGS)
+
+notebooks: ## run the lessons and store their outputs;  ARGS="04 --avx2" for one of them, at a laptop's pace
+	@$(START) notebooks $(ARGS)
+
+lint:
+	@$(START) lint $(ARGS)
+
+bench:
+	@$(START) bench $(ARGS)
+
+clean: ## remove what can be made again; my_lessons/ stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
