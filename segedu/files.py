@@ -3,34 +3,259 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import http.client
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+TIMEOUT = 30  # seconds without a byte before the next source is tried
+
 _PACKAGE = Path(__file__).resolve().parent
+
+
+class DataMissing(FileNotFoundError):
+    """A real data set, or a part of it, is not on this machine; the message holds the one line that brings it."""
+
+
+class FetchError(OSError):
+    """No source gave the file; the message names each one tried and what to do by hand."""
+
+
+@dataclass(frozen=True)
+class RealData:
+    """A data set that is fetched, not shipped: what is said about it, and where it comes from.
+
+    name, title: "camvid" in folders and in `segedu data fetch`; "CamVid", the class that reads it.
+    megabytes, licence: said before a byte is fetched, and wherever the data is missing.
+    manifest: its file in data/manifests: lines of sha256 and path, all paths inside the folder `prefix`.
+    sources: addresses to try in turn, with {path} (inside `prefix`) or {sha256} to fill in.
+    """
+
+    name: str
+    title: str
+    megabytes: int
+    licence: str
+    manifest: str
+    prefix: str
+    sources: tuple[str, ...]
+
+
+# What ships
 
 
 def shipped(*parts: str) -> Path:
     """The path of a file or folder that ships with segedu: shipped("cards", "camvid.md").
 
-    Looks in the folder `data` of the clone, then in the installed package (`segedu/_data`, put there when the wheel is made).
+    Looks in the folder `data` of the clone, then in the installed package (`segedu/_data`, put there with the wheel).
     Raises FileNotFoundError where neither has it.
     """
     in_clone = (_PACKAGE.parent / "pyproject.toml").is_file()
     for folder in ([_PACKAGE.parent / "data"] if in_clone else []) + [_PACKAGE / "_data"]:
         if (path := folder.joinpath(*parts)).exists():
             return path
-    raise FileNotFoundError(f"segedu ships no {'/'.join(parts)}; if it should, install segedu again: some of its files are missing.")
+    raise FileNotFoundError(
+        f"segedu ships no {'/'.join(parts)}. Look for a slip in the name; if there is none, install segedu again."
+    )
+
+
+def manifest(data: RealData) -> dict[str, str]:
+    """The files of a real data set: {path inside its folder, with "/": sha256}."""
+    lines = shipped("manifests", data.manifest).read_text(encoding="utf-8").splitlines()
+    return {path.removeprefix(f"{data.prefix}/"): sha256 for sha256, path in map(str.split, lines)}
+
+
+# Where real data is
+
+
+def find_data(name: str, root: str | os.PathLike | None = None, holding: Sequence[str] = ()) -> Path | None:
+    """The folder of the real data set `name`, or None where this machine does not have it.
+
+    Looks in `root` and nowhere else, if it is given; without it in the folder that the variable SEGEDU_DATA names
+    (if set and not empty), then in cache_folder(). In each, the data set is the subfolder `name` (capitals do not
+    matter) or the folder itself; `holding` names subfolders that it must have to count.
+    Raises ValueError where SEGEDU_DATA is a relative path, NotADirectoryError where it names no folder.
+    """
+    for place in _places(root):
+        children = sorted(place.iterdir()) if place.is_dir() else []
+        candidates = [child for child in children if child.name.lower() == name.lower() and child.is_dir()]
+        if holding or place.name.lower() == name.lower():
+            candidates.append(place)
+        for folder in candidates:
+            if all((folder / part).is_dir() for part in holding):
+                return folder
+    return None
+
+
+def cache_folder() -> Path:
+    """The user's folder for fetched data, which may not exist yet: ~/.cache/segedu on Linux, and as usual elsewhere.
+
+    Linux honours XDG_CACHE_HOME; macOS has ~/Library/Caches/segedu; Windows has %LOCALAPPDATA%/segedu.
+    """
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not base.is_absolute():  # the XDG specification wants a relative one ignored
+            base = Path.home() / ".cache"
+    return base / "segedu"
+
+
+def find_picture(folder: Path, path: str) -> Path | None:
+    """The file `path` inside `folder`, or the same picture stored with another suffix (JPEG for PNG), or None."""
+    wanted = folder / path
+    for candidate in [wanted, *(wanted.with_suffix(suffix) for suffix in PICTURE_SUFFIXES)]:
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def missing(data: RealData, reason: str, root: str | os.PathLike | None = None) -> DataMissing:
+    """The error to raise where `data` lacks something: `reason` (a sentence), then how to fetch it, size and licence.
+
+    root: the folder to fetch into, if it is not the cache.
+    """
+    return DataMissing(
+        f"{reason} To fetch it, type: {fetch_command(data, root)} (or in Python: {data.title}(..., download=True)). "
+        f"About {data.megabytes} MB. {data.licence}"
+    )
+
+
+def fetch_command(data: RealData, root: str | os.PathLike | None = None) -> str:
+    """The line to type that brings `data`, or mends it, in `root` or the cache."""
+    return f"segedu data fetch {data.name}" + (f' --root "{root}"' if root else "")
+
+
+def _places(root: str | os.PathLike | None) -> list[Path]:
+    if root is not None:
+        return [Path(root).expanduser().resolve()]
+    places = [cache_folder()]
+    if named := os.environ.get("SEGEDU_DATA"):
+        if not Path(named).is_absolute():
+            raise ValueError(
+                f"SEGEDU_DATA is {named!r}, a relative path, which would mean another folder for each notebook. "
+                f"Give the whole path, perhaps {str(Path(named).resolve())!r}, or unset it."
+            )
+        if not Path(named).is_dir():
+            raise NotADirectoryError(f"SEGEDU_DATA is {named!r}, but there is no such folder. Correct it, or unset it.")
+        places.insert(0, Path(named))
+    return places
+
+
+# Fetching
+
+
+def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
+    """The folder of `data` after fetching every file of its manifest into `root` or, without it, cache_folder().
+
+    Prints size, licence and place first. Files that are there and sound are kept, damaged ones are fetched again, so a
+    second call continues an interrupted one, and is also the way to check a folder.
+    Raises FetchError at the first file that no source has.
+    """
+    place = cache_folder() if root is None else Path(root).expanduser().resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    wanted = manifest(data)
+    inside = any((place / path.split("/")[0]).is_dir() for path in wanted if "/" in path)
+    folder = find_data(data.name, place) or (place if inside else place / data.name)
+    print(f"{data.title}: {len(wanted)} files, about {data.megabytes} MB, into {folder}\n{data.licence}")
+
+    def fetch_one(entry: tuple[str, str]) -> None:
+        path, sha256 = entry
+        addresses = [source.format(path=urllib.parse.quote(path), sha256=sha256) for source in data.sources]
+        fetch(folder / path, addresses, sha256)
+
+    from tqdm.auto import tqdm  # here: in a notebook it imports ipywidgets, which `import segedu` must not
+
+    # A few at a time, because most of the time for a small file is waiting for the answer.
+    with ThreadPoolExecutor(4) as pool, tqdm(total=len(wanted), desc=data.title, unit=" files") as bar:
+        for _ in pool.map(fetch_one, wanted.items()):
+            bar.update()
+    return folder
+
+
+def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
+    """`path`, which then holds the file with this checksum: kept if it is there and sound, else fetched.
+
+    sources: addresses (http, https), tried in turn; one that has no such file or a damaged one is passed over.
+    While it is incomplete the file is called `path`.part; a later call, or the next source, continues it.
+    Raises FetchError if no source gives the file. `path` is never left half-written or damaged by this.
+    """
+    path = Path(path)
+    if path.is_file() and checksum(path) == sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    tried = []
+    for source in sources:
+        try:
+            _fetch_part(part, source, sha256)
+            _put_in_place(part, path)
+            return path
+        except (OSError, http.client.HTTPException) as error:
+            tried.append(f"  {source}: {error}")
+    raise FetchError(
+        "\n".join([f"{path.name} could not be fetched. Tried:", *tried])
+        + "\nIf the network is at fault, try again: what is complete is kept. "
+        f"By hand: bring the file from one of these addresses and put it at {path}"
+    )
+
+
+def checksum(path: str | os.PathLike) -> str:
+    """The sha256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch_part(part: Path, source: str, sha256: str) -> None:
+    """Complete `part`; raise OSError if it cannot be had here. A damaged part is removed, one cut short is kept."""
+    continued = part.exists()
+    _receive(part, source)
+    if continued and checksum(part) != sha256:
+        part.unlink()  # what an earlier call left was perhaps not the beginning of this file
+        _receive(part, source)
+    if checksum(part) != sha256:
+        part.unlink()
+        raise OSError("it sent a damaged file (its sha256 is not the manifest's)")
+
+
+def _receive(part: Path, source: str) -> None:
+    """Append to `part` what it lacks, or write it anew where the server cannot continue."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "segedu"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if have and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return  # nothing follows the bytes we have; the checksum says whether they are right
+        raise
+    with response, open(part, "ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb") as file:
+        shutil.copyfileobj(response, file)
+        if response.length:
+            raise ConnectionError(f"the connection ended {response.length} bytes too early")
+
+
+# Writing
 
 
 @contextlib.contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A `with` block that writes a file wholly or not at all: `with whole("net.safetensors") as temporary: save(temporary)`.
+    """A `with` block that writes a file wholly or not at all: `with whole("net.bin") as temporary: save(temporary)`.
 
-    Hands out the path of a temporary file in the same folder (made if need be) with the same suffix; the block writes it.
-    At the end it takes the place of `path` in one step, once its bytes are on the disk. If the block raises, the temporary
-    file is removed and whatever stood at `path` before stands there still.
+    Hands out the path of a temporary file in the same folder (made if need be) with the same suffix, for the block to
+    write. At the end it takes the place of `path` in one step, once its bytes are on the disk. If the block raises, the
+    temporary file is removed, and whatever stood at `path` before stands there still.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,65 @@
+"""The command `segedu`: data list | data fetch."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from segedu import files
+from segedu.datasets.camvid import CAMVID
+
+REAL_DATA = {data.name: data for data in (CAMVID,)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of one command: 0; 2 for a mistake or a missing file, told in words on stderr; 130 for Ctrl-C.
+
+    arguments: the words after `segedu`; None takes those of the command line.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (OSError, ValueError) as error:
+        print(f"segedu: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("segedu: stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="segedu", description="Image segmentation from the command line.")
+    parser.add_argument("--version", action="version", version=f"segedu {importlib.metadata.version('segedu')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    data = commands.add_parser("data", help="real data sets: which there are, and fetching one")
+    actions = data.add_subparsers(metavar="ACTION", required=True)
+    root = argparse.ArgumentParser(add_help=False)
+    root.add_argument("--root", metavar="FOLDER", help="the only place to look in, or the one to fetch into")
+    action = actions.add_parser("list", parents=[root], help="name, size, licence and place of each")
+    action.set_defaults(run=_list)
+    action = actions.add_parser("fetch", parents=[root], help="fetch one, or mend it: what is there and sound is kept")
+    action.add_argument("name", choices=sorted(REAL_DATA), metavar="NAME", help=", ".join(sorted(REAL_DATA)))
+    action.set_defaults(run=_fetch)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> None:
+    for data in REAL_DATA.values():
+        folder = files.find_data(data.name, options.root)
+        if folder:
+            wanted = files.manifest(data)
+            there = sum(files.find_picture(folder, path) is not None for path in wanted)
+            place = f"{folder} ({there} of {len(wanted)} files)"
+        else:
+            place = f"missing; fetch it: {files.fetch_command(data, options.root)}"
+        card = files.shipped("cards", f"{data.name}.md")
+        print(f"{data.name}: about {data.megabytes} MB", data.licence, f"Card: {card}", f"Place: {place}", sep="\n  ")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    folder = files.fetch_data(REAL_DATA[options.name], options.root)
+    print(f"{REAL_DATA[options.name].title} is complete: {folder}")
