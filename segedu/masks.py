@@ -80,8 +80,8 @@ def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
         _check_palette_order(picture, labels, path)
     elif picture.mode not in ("1", "L", "I", "F") and not picture.mode.startswith("I;16"):
         raise MaskError(
-            f'{path} is a picture of mode "{picture.mode}", which holds no class ids. Save it as palette PNG, grey PNG or '
-            f'RGB without transparency: Image.open("{path.name}").convert("RGB").save("{path.stem}.png")'
+            f'{path} is a picture of mode "{picture.mode}", which holds no class ids. Save it as palette PNG, grey PNG '
+            f'or RGB: Image.open("{path.name}").convert("RGB").save("{path.stem}_rgb.png")'
         )
     return _as_bytes(_class_ids(picture, str(path)), str(path))
 
@@ -127,7 +127,7 @@ def from_colours(rgb: np.ndarray | Image.Image, labels: LabelTable, *, name: str
     if unknown.any():
         colours, counts = np.unique(rgb[unknown], axis=0, return_counts=True)
         colour = colours[counts.argmax()]
-        cure = "Make a LabelTable(names, colours) that has it, or look for anti-aliasing and JPEG in the mask's history."
+        cure = "Read it with a LabelTable(names, colours) that has them, unless anti-aliasing or JPEG made them."
         if (rgb[..., :1] == rgb).all():
             cure = "All three channels are equal, so perhaps they hold the class ids: mask = rgb[..., 0]"
         raise MaskError(
@@ -234,7 +234,7 @@ def _class_ids(mask, name: str | None) -> np.ndarray:
     if ids.dtype.kind not in "buif":
         raise TypeError(f"{_subject(name)} should be an array, tensor or PIL picture, got {type(mask).__name__}.")
     if ids.size == 0:
-        raise MaskError(f"{_subject(name)} has the shape {ids.shape}, no pixel at all. Was it cropped outside the picture?")
+        raise MaskError(f"{_subject(name)} has the shape {ids.shape}: no pixel. Was it cropped outside the picture?")
     if ids.ndim != 2:
         raise _wrong_shape(ids, name)
     if ids.dtype.kind == "f":
@@ -250,8 +250,8 @@ def _wrong_shape(ids: np.ndarray, name: str | None) -> MaskError:
         for axis in (2, 0):
             if np.isin(ids, (0, 1)).all() and (ids.sum(axis) == 1).all():
                 return MaskError(
-                    f"{start}It is one-hot: a plane of 0 and 1 for each of {ids.shape[axis]} classes along axis {axis}, "
-                    f"one 1 a pixel: mask = mask.argmax({axis})"
+                    f"{start}It is one-hot: {ids.shape[axis]} planes of 0 and 1 along axis {axis}, one for each class: "
+                    f"mask = mask.argmax({axis})"
                 )
         if ids.shape[2] in (3, 4) and ids.dtype == np.uint8:
             pixel = tuple(ids[0, 0, :3].tolist())
@@ -270,8 +270,8 @@ def _fractions(values: np.ndarray, name: str | None) -> MaskError:
     found = f"{values[between][0]:.4g} ({_first(between)}) is no class. "
     if np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1:
         return MaskError(
-            f"{start}{found}All lie in {values.min():.4g}…{values.max():.4g}, as after a division by 255, which ToTensor "
-            'does: mask = (mask * 255).round().astype("uint8")'
+            f"{start}{found}All lie in {values.min():.4g}…{values.max():.4g}, as after the division by 255 that "
+            'ToTensor makes: mask = (mask * 255).round().astype("uint8")'
         )
     return MaskError(
         f"{start}{found}A resize with interpolation invents such values. Resize the original again with nearest "
@@ -303,8 +303,8 @@ def _check_values(ids: np.ndarray, num_classes: int, name: str | None) -> None:
     black_or_white = np.isin(ids, (0, 255)).mean()
     if black_or_white > 0.5 and (ids == 255).any() and values[-1] >= 128:
         raise MaskError(
-            f"{start}Most pixels are 0 or 255: an object drawn in white, its edge smoothed by anti-aliasing, resize or JPEG. "
-            'Cut at the middle: mask = (mask >= 128).astype("uint8")'
+            f"{start}Most pixels are 0 or 255: an object drawn in white, with an edge smoothed by a drawing tool, "
+            'a resize or JPEG. Cut at the middle: mask = (mask >= 128).astype("uint8")'
         )
     if values[0] < 0:
         raise MaskError(f"{start}A negative value is often another library's “ignore”: mask[mask < 0] = 255")
@@ -359,7 +359,7 @@ def _lossy(picture: Image.Image, labels: LabelTable, path: Path) -> MaskError:
     if unknown.any():
         found += f", {tuple(rgb[unknown][0].tolist())} {_first(unknown)}"
     return MaskError(
-        f"{path} is a JPEG, which changes values near every border: {found}. "
+        f"{path} is a JPEG, which keeps no exact values: {found}. "
         "The ids cannot be had back for certain: export the mask again as PNG."
     )
 
@@ -368,7 +368,7 @@ def _check_palette_order(picture: Image.Image, labels: LabelTable, path: Path) -
     """MaskError where the palette holds the table's colours in another order: an editor has renumbered the classes."""
     palette = np.reshape(picture.getpalette("RGB"), (-1, 3)).astype(np.uint8)
     used = np.unique(np.array(picture))
-    used = used[(used != IGNORE_INDEX) & (used < len(palette))]
+    used = used[used < min(len(labels), len(palette))]
     ids, unknown = _look_up(palette[used][None], labels)
     if unknown.any() or (ids[0] == used).all():
         return

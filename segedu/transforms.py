@@ -1,0 +1,115 @@
+"""Joint transforms: what happens to a picture happens to its mask, and no mask gets a value that it did not have.
+
+All chance comes from torch's global generator: torch.manual_seed makes a transform repeatable.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+
+def augment(
+    size: tuple[int, int] | None = None,
+    *,
+    scale: tuple[float, float] = (0.5, 2.0),
+    flip: bool = True,
+    colour: float = 0.3,
+) -> v2.Compose:
+    """A random transform for training: called with (image, mask[, instances]), it returns the same in new form.
+
+    It cuts out a window and resizes it to `size`, mirrors left and right with probability ½ (flip), and changes
+    brightness, contrast and saturation of the image by factors from 1 − colour … 1 + colour (0 leaves them alone).
+
+    size:  (height, width) of what comes out; None keeps the size of what goes in.
+    scale: by how much things grow, drawn evenly in log(scale) as zooming is felt. The window is size / scale and never
+           leaves the picture, so that nothing has to be filled in: where it would, the scale is the smallest that fits.
+           With size=None scales below 1 leave the picture whole. (1, 1) takes windows without scaling.
+    Raises what check_joint raises, and ValueError for a scale that is not 0 < low ≤ high or a colour outside 0…1.
+    """
+    low, high = scale
+    if not 0 < low <= high:
+        raise ValueError(f"scale={scale} should be (low, high) with 0 < low ≤ high, such as (0.5, 2.0).")
+    if not 0 <= colour <= 1:
+        raise ValueError(f"colour={colour} should lie in 0…1; 0 leaves the colours alone.")
+    steps = [_Window(size, low, high)]
+    if flip:
+        steps.append(v2.RandomHorizontalFlip())
+    if colour:
+        steps.append(v2.ColorJitter(brightness=colour, contrast=colour, saturation=colour))
+    return v2.Compose(steps)
+
+
+def resize(size: tuple[int, int]) -> _Resize:
+    """A transform to (height, width) `size`, called with (image, mask[, instances]). Raises what check_joint raises."""
+    return _Resize(size)
+
+
+def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
+    """Nothing if a joint transform will treat all of them alike: an Image (…, H, W) with Masks (…, H, W) of its size.
+
+    Raises TypeError for other types: torchvision's v2 transforms pass over a plain tensor beside an Image in silence,
+    and the mask then fits its picture no more. Raises ValueError where sizes differ or a float image leaves 0…1.
+    """
+    if not isinstance(image, tv_tensors.Image):
+        raise TypeError(f"The image is a {type(image).__name__}; wrap it: image = tv_tensors.Image(image)")
+    if image.is_floating_point() and (image.min() < 0 or image.max() > 1):
+        raise ValueError(
+            f"The image's values lie in {image.min():g}…{image.max():g}; they should lie in 0…1: image = image / 255"
+        )
+    for mask in masks:
+        if not isinstance(mask, tv_tensors.Mask):
+            raise TypeError(
+                f"The mask is a {type(mask).__name__}; torchvision's v2 transforms would change the image and leave it as "
+                "it is. Wrap it: mask = tv_tensors.Mask(mask)"
+            )
+        if mask.shape[-2:] != image.shape[-2:]:
+            raise ValueError(
+                f"The mask is {tuple(mask.shape[-2:])} (height, width), but its image is {tuple(image.shape[-2:])}."
+            )
+
+
+# Classes, not closures, so that a data set with a transform can be sent to the worker processes of a DataLoader.
+
+
+@dataclass(frozen=True)
+class _Resize:
+    size: tuple[int, int]
+
+    def __call__(self, *sample: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        check_joint(*sample)
+        return tuple(_resized(item, self.size) for item in sample)
+
+
+@dataclass(frozen=True)
+class _Window:
+    size: tuple[int, int] | None
+    low: float
+    high: float
+
+    def __call__(self, *sample: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        check_joint(*sample)
+        full = sample[0].shape[-2:]
+        size = self.size or tuple(full)
+        zoom, down, right = torch.rand(3).tolist()
+        scale = math.exp(math.log(self.low) + zoom * math.log(self.high / self.low))
+        scale = max(scale, size[0] / full[0], size[1] / full[1])
+        height, width = (min(max(round(side / scale), 1), limit) for side, limit in zip(size, full, strict=True))
+        top, left = int(down * (full[0] - height + 1)), int(right * (full[1] - width + 1))
+        return tuple(_resized(functional.crop(item, top, left, height, width), size) for item in sample)
+
+
+def _resized(item: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if isinstance(item, tv_tensors.Mask):
+        # torchvision resizes masks by "nearest": at a quarter of the size that takes pixels 0, 4, 8, …, while the
+        # picture's are means around 1½, 5½, 9½, …; "nearest-exact" takes 2, 6, 10, … and stays on the picture.
+        mask = functional.resize_image(
+            item.as_subclass(torch.Tensor)[None], list(size), interpolation=v2.InterpolationMode.NEAREST_EXACT
+        )
+        return tv_tensors.wrap(mask[0], like=item)
+    return functional.resize(item, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
