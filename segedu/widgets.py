@@ -1,0 +1,145 @@
+"""Figures that answer in the browser: a painter and an overlay. The only importer of anywidget and ipywidgets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import traitlets
+from PIL import Image
+
+from segedu.inference import picture_tensor
+from segedu.labels import LabelTable
+from segedu.masks import validate_mask
+from segedu.strokes import check_stroke, draw_strokes
+
+try:
+    import anywidget
+except ImportError as error:
+    raise ImportError(
+        "The interactive figures need anywidget. Type `pip install anywidget` and restart the kernel; "
+        "every lesson also works without them: its strokes are numbers in a cell, and its figures stand below."
+    ) from error
+
+STATIC = Path(__file__).parent / "static"
+
+# The colours of Okabe and Ito, safe for colour-blind readers, for classes that come without a LabelTable.
+OKABE_ITO = (
+    (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167),
+    (86, 180, 233), (213, 94, 0), (240, 228, 66), (0, 0, 0),
+)  # fmt: skip
+
+
+def scribble(image, labels: LabelTable | Sequence[str], *, strokes: Sequence = (), brush: float = 5) -> Scribble:
+    """A painter: the picture, a button for every class, “Undo” and “Clear”; mouse, pen and finger draw.
+
+    image: a picture in any form that inference.picture_tensor takes: (3, H, W) floats in 0…1, (H, W, 3) uint8, PIL …
+    labels: a LabelTable, or at most eight class names (they get colours of their own).
+    strokes: what is painted at the start, in the form of strokes.draw_strokes. brush: its diameter in picture pixels.
+
+    The result has `.strokes`, the list of (class name, [(x, y), …]) painted so far; setting it (a new list, not
+    append) redraws the picture. `.mask` is (H, W) uint8, 255 where nothing was painted; `.labels` is the LabelTable.
+    Where no notebook shows it (nbclient, nbval, a script), it simply keeps the strokes that it was given.
+    """
+    return Scribble(image, _label_table(labels), strokes, brush)
+
+
+def overlay(image, mask, labels: LabelTable | Sequence[str], *, opacity: float = 0.5, prediction=None) -> Overlay:
+    """The picture with its mask over it: a slider for the opacity, a switch for every class, a name for every pixel.
+
+    image, labels: as in `scribble`. mask: (H, W) class ids of the picture's size, 255 = void (drawn hatched).
+    opacity: of the mask at the start, 0…1. prediction: (H, W) class ids of a network; with it the reader can change
+        between mask, prediction and errors: the pixels where the two differ, in the colour of the predicted class.
+    Everything happens in the browser. Raises MaskError for a mask or prediction that does not fit, ValueError for an
+    opacity outside 0…1, and what picture_tensor raises.
+    """
+    return Overlay(image, mask, _label_table(labels), opacity, prediction)
+
+
+class _Figure(anywidget.AnyWidget):
+    """What both figures send to the browser; static/widgets.js draws it."""
+
+    _esm = STATIC / "widgets.js"
+    _css = STATIC / "widgets.css"
+    kind = traitlets.Unicode().tag(sync=True)
+    picture = traitlets.Bytes().tag(sync=True)  # a PNG file
+    size = traitlets.Tuple().tag(sync=True)  # height, width
+    names = traitlets.Tuple().tag(sync=True)
+    colours = traitlets.Tuple().tag(sync=True)
+
+    def __init__(self, image, labels: LabelTable, **state):
+        pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        self.labels = labels
+        height, width, _ = pixels.shape
+        super().__init__(
+            picture=_png(pixels), size=(height, width), names=labels.names, colours=labels.colours, **state
+        )
+
+    def __repr__(self):
+        # No address in memory, so that running a lesson again stores the same text.
+        return f"<{type(self).__name__} {self.size[0]} × {self.size[1]}: run this cell in Jupyter or Colab>"
+
+
+class Scribble(_Figure):
+    """A painter; made by `scribble`."""
+
+    strokes = traitlets.List().tag(sync=True)
+    brush = traitlets.Float().tag(sync=True)
+
+    def __init__(self, image, labels: LabelTable, strokes: Sequence, brush: float):
+        super().__init__(image, labels, kind="scribble")
+        draw_strokes([], labels, self.size, brush)  # says what is wrong with the brush
+        self.brush = brush
+        self.strokes = list(strokes)
+
+    @traitlets.validate("strokes")
+    def _checked(self, proposal):
+        return [check_stroke(stroke, self.labels, self.size, number) for number, stroke in enumerate(proposal.value)]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) uint8 class ids of the strokes, 255 where nothing was painted."""
+        return draw_strokes(self.strokes, self.labels, self.size, self.brush)
+
+
+class Overlay(_Figure):
+    """A mask over its picture; made by `overlay`."""
+
+    mask_bytes = traitlets.Bytes().tag(sync=True)  # one class id a pixel, row by row
+    prediction_bytes = traitlets.Bytes(None, allow_none=True).tag(sync=True)
+    opacity = traitlets.Float().tag(sync=True)
+
+    def __init__(self, image, mask, labels: LabelTable, opacity: float, prediction):
+        if not 0 <= opacity <= 1:
+            raise ValueError(f"The opacity is a number from 0 (only the picture) to 1 (only the mask), got {opacity}.")
+        super().__init__(image, labels, kind="overlay", opacity=opacity)
+        self.mask_bytes = _ids(mask, labels, self.size, "The mask")
+        if prediction is not None:
+            self.prediction_bytes = _ids(prediction, labels, self.size, "The prediction")
+
+
+def _label_table(labels: LabelTable | Sequence[str]) -> LabelTable:
+    if isinstance(labels, LabelTable):
+        return labels
+    if isinstance(labels, str) or not 1 <= len(labels) <= len(OKABE_ITO):
+        raise ValueError(
+            f"labels is a LabelTable or a list of 1 to {len(OKABE_ITO)} class names, got {labels!r}. "
+            "More classes need colours of their own: LabelTable(names, colours)."
+        )
+    return LabelTable(tuple(labels), OKABE_ITO[: len(labels)])
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _ids(mask, labels: LabelTable, size: tuple[int, int], name: str) -> bytes:
+    validate_mask(mask, labels, size=size, name=name)
+    if isinstance(mask, torch.Tensor):
+        mask = mask.cpu()
+    return np.asarray(mask).astype(np.uint8).tobytes()
