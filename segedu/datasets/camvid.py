@@ -45,8 +45,8 @@ class CamVid(SegmentationDataset):
         val 50:    the first half of drive 0006R0, in time. Choose on it.
         test 51:   its second half. Report on it, once. It begins one second after val ends.
 
-    size: (height, width), None for that of the files. Pictures are resized antialiased (Pillow's bilinear filter), masks
-        by nearest neighbour.
+    size: (height, width), None for that of the files. Pictures are resized antialiased (Pillow's bilinear filter),
+        masks by nearest neighbour.
     root: the data set's folder or the one above it; None: SEGEDU_DATA, then the user's cache (files.find_data).
     download: fetch what is missing (about 180 MB), into `root` or the cache.
     Reads SegNet's layout (train/NAME.png, trainannot/NAME.png, …); photographs may also be JPEG or TIFF.
@@ -132,10 +132,8 @@ def _find(released: str, names: list[str], root: str | Path | None) -> list[tupl
     found = [tuple(files.find_picture(folder, f"{part}/{name}.png") for part in parts) for name in names]
     lacking = [name for name, pair in zip(names, found, strict=True) if None in pair]
     if lacking:
-        reason = (
-            f"{folder} is incomplete: it lacks {len(lacking)} of {len(names)} pictures or masks, first {lacking[0]}."
-        )
-        raise files.missing(CAMVID, reason, folder)
+        count = f"{len(lacking)} of {len(names)} pictures or their masks"
+        raise files.missing(CAMVID, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
     return found
 
 
