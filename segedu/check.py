@@ -10,11 +10,12 @@ from numbers import Real
 def guess(answer, truth, *, tolerance: float = 0.0, unit: str = "") -> bool:
     """True if the guess is right; prints one line that names both. `None` or `...` stands for "I did not guess".
 
-    answer, truth: numbers, texts (case and outer blanks do not matter), booleans, or sequences of these, such as shapes.
+    answer, truth: numbers, texts (case and outer blanks do not matter), booleans, or sequences of these (shapes).
     tolerance: how far a number may be from the truth, in the numbers' own unit; 0 wants equality.
     unit: written behind the numbers, for reading only.
     Raises TypeError if the guess is of another kind than the truth, with an example of what fits.
     """
+    truth = truth.item() if hasattr(truth, "item") else truth
     if answer is None or answer is ...:
         print(f"No guess yet. It is {_written(truth, unit)}. A guess first, even a wrong one, is worth more.")
         return False
@@ -34,7 +35,9 @@ def _equal(answer, truth, tolerance: float) -> bool:
         return math.isclose(answer, truth, rel_tol=0, abs_tol=max(tolerance, 1e-9))
     if _is_sequence(truth) and _is_sequence(answer):
         return len(answer) == len(truth) and all(_equal(a, t, tolerance) for a, t in zip(answer, truth, strict=True))
-    raise TypeError(f"Your guess {answer!r} is a {type(answer).__name__}; write it like this: guess = {_example(truth)!r}.")
+    raise TypeError(
+        f"Your guess {answer!r} is a {type(answer).__name__}; write it like this: guess = {_example(truth)!r}."
+    )
 
 
 def _is_number(value) -> bool:

@@ -92,10 +92,10 @@ def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}); it may have been cut while it was copied. Fetch it again."
+            f"{path} is not a whole safetensors file ({error}); it may have been cut on its way. Fetch it again."
         ) from error
     if text is None:
-        raise CheckpointError(f"{path} was not written by segedu.save: its header does not say which model it belongs to.")
+        raise CheckpointError(f"{path} was not written by segedu.save: its header does not name the model.")
     return tensors, json.loads(text)
 
 

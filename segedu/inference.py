@@ -73,7 +73,7 @@ def picture_tensor(image, *, channels: int = 3) -> torch.Tensor:
             raise FileNotFoundError(f"There is no picture {image}.") from None
     if isinstance(image, Image.Image):
         image = ImageOps.exif_transpose(image)
-        image = np.asarray(image if image.mode in ("L", "I;16", "RGB") else image.convert("RGB"))
+        image = np.array(image if image.mode in ("L", "I;16", "RGB") else image.convert("RGB"))
     if isinstance(image, np.ndarray):
         image = torch.from_numpy(np.ascontiguousarray(image if image.ndim != 2 else image[..., None]))
         if image.ndim == 3:
@@ -101,7 +101,9 @@ def _to_unit_range(image: torch.Tensor) -> torch.Tensor:
     if image.dtype in (torch.uint8, torch.uint16):
         return image.float() / torch.iinfo(image.dtype).max
     if not image.is_floating_point():
-        raise TypeError(f"A picture of integers must be uint8 or uint16, got {image.dtype}; divide it by its largest value.")
+        raise TypeError(
+            f"A picture of integers must be uint8 or uint16, got {image.dtype}; divide it by its largest value."
+        )
     low, high = image.aminmax()
     if not (low >= 0 and high <= 1):
         raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The one value of a semantic mask that is no class: losses and metrics leave such pixels out (as in VOC and CamVid's void).
+# The one value of a semantic mask that is no class: losses and metrics leave such pixels out (as in VOC).
 IGNORE_INDEX = 255
 
 # A neutral grey that no class uses; figures hatch it as well, so that it is never taken for a class.
@@ -29,7 +29,9 @@ class LabelTable:
 
     def __post_init__(self):
         if len(self.names) != len(self.colours):
-            raise ValueError(f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours.")
+            raise ValueError(
+                f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours."
+            )
         for kind, values in (("name", self.names), ("colour", self.colours)):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
@@ -55,8 +57,8 @@ class LabelTable:
         return palette
 
 
-# CamVid's eleven classes in CamVid's order. Found by a search for the largest smallest distance between any two colours (CIE Lab),
-# for normal vision and for the three dichromacies (simulated after Machado et al. 2009); a test keeps that distance.
+# CamVid's eleven classes in CamVid's order. The colours were found by a search for the largest smallest distance (CIE
+# Lab) between any two, in normal vision and the three dichromacies (after Machado et al. 2009); a test keeps it.
 STREET = LabelTable(
     names=(
         "sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian", "bicyclist",

@@ -19,7 +19,7 @@ def cross_entropy(
     """The mean of −log softmax(logits)[true class] over the pixels that count: a scalar, in nats.
 
     logits:        (N, C, H, W) real numbers, not yet through a softmax.
-    target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels have no part in the sum or in the divisor.
+    target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels are neither in the sum nor in the divisor.
     class_weights: (C,) ≥ 0; a pixel counts as often as its class weighs, and the sum is divided by the sum of weights.
     pixel_weights: (N, H, W) ≥ 0, such as U-Net's border weights; multiplied with the class weights.
     A batch in which every pixel is ignored (or weighs nothing) gives 0 with a gradient of zeros, where torch's own
@@ -41,7 +41,7 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int =
 
     Soft Dice of a class is 2·Σ p·g / (Σ p + Σ g), sums over the batch's counted pixels, p its softmax probability and
     g 1 where it is the truth. Every class has the same say, however few its pixels.
-    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: V-Net (Milletari et al., arXiv 1606.04797, section 3).
+    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: V-Net (arXiv 1606.04797, section 3).
     """
     probabilities, truth = _pixels(logits, target, ignore_index)
     both = 2 * (probabilities * truth).sum(0)
@@ -111,7 +111,7 @@ def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> t
 def _pixels(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Probabilities and one-hot truth of the counted pixels, each (P, C)."""
     counted = _counted(logits, target, ignore_index)
-    probabilities = logits.float().softmax(1).movedim(1, -1)[counted]
+    probabilities = logits.softmax(1).movedim(1, -1)[counted]
     truth = F.one_hot(target[counted], logits.shape[1]).to(probabilities.dtype)
     return probabilities, truth
 

@@ -10,6 +10,7 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from PIL import Image
 
 from segedu.inference import picture_tensor
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
@@ -26,7 +27,7 @@ _DPI = 80
 def show(figure: Figure, caption: str) -> None:
     """Show a figure with one sentence below it that says what is to be seen; the sentence is its alternative text, too.
 
-    The figure is stored as a PNG of at most 256 colours, which keeps a notebook small, and is closed.
+    The figure becomes a PNG of at most 256 colours, which keeps a notebook small, and is closed.
     Raises ValueError for an empty caption: a figure that says nothing to those who cannot see it is half a figure.
     """
     if not caption.strip():
@@ -34,8 +35,10 @@ def show(figure: Figure, caption: str) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
     plt.close(figure)
+    smaller = io.BytesIO()
+    Image.open(buffer).convert("RGB").quantize(256).save(smaller, format="png", optimize=True)
     metadata = {"image/png": {"alt": caption}}
-    display({"image/png": buffer.getvalue(), "text/plain": caption}, raw=True, metadata=metadata)
+    display({"image/png": smaller.getvalue(), "text/plain": caption}, raw=True, metadata=metadata)
     display(Markdown(f"*{caption}*"))
 
 
@@ -110,7 +113,9 @@ def add_legend(figure: Figure, labels: LabelTable, maps: Sequence) -> None:
     if IGNORE_INDEX in present:
         patches.append(Patch(facecolor=np.array(IGNORE_COLOUR) / 255, hatch="////", edgecolor="white", label="ignored"))
     if patches:
-        figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 6), fontsize=9, frameon=False)
+        figure.legend(
+            handles=patches, loc="outside lower center", ncols=min(len(patches), 6), fontsize=9, frameon=False
+        )
 
 
 def learning_curves(histories: dict, *, smooth: int = 10) -> Figure:
@@ -121,8 +126,16 @@ def learning_curves(histories: dict, *, smooth: int = 10) -> Figure:
     scored = any(history.validations for history in histories.values())
     figure, axes = plt.subplots(1, 1 + scored, squeeze=False, layout="constrained", figsize=(4.5 * (1 + scored), 2.9))
     for number, (name, history) in enumerate(histories.items()):
-        style = {"label": name, "linestyle": _DASHES[number % 4], "color": (BLUE, ORANGE, GREEN, PURPLE, BLACK)[number % 5]}
-        loss = np.convolve(history.loss, np.ones(smooth) / smooth, mode="valid") if len(history.loss) >= smooth else history.loss
+        style = {
+            "label": name,
+            "linestyle": _DASHES[number % 4],
+            "color": (BLUE, ORANGE, GREEN, PURPLE, BLACK)[number % 5],
+        }
+        loss = (
+            np.convolve(history.loss, np.ones(smooth) / smooth, mode="valid")
+            if len(history.loss) >= smooth
+            else history.loss
+        )
         axes[0, 0].plot(np.arange(len(loss)) + len(history.loss) - len(loss) + 1, loss, **style)
         if scored:
             scores = [(v["step"], 100 * v["mean_iou"]) for v in history.validations]

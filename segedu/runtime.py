@@ -45,7 +45,7 @@ def preserved_rng():
 
 
 def precision() -> str:
-    """"bfloat16" where the processor multiplies it in hardware (CUDA that says so, x86 with AMX), else "float32".
+    """ "bfloat16" where the processor multiplies it in hardware (CUDA that says so, x86 with AMX), else "float32".
 
     Decided by what the processor says of itself, never by a stopwatch, so that one machine always gives one answer.
     On processors that only emulate bfloat16 it is many times slower than float32.

@@ -19,7 +19,13 @@ class Batches:
     def __init__(self, length: int, batch_size: int, seed: int, first_step: int, steps: int | None):
         if length < 1:
             raise ValueError("The data set to train on holds no picture.")
-        self.length, self.batch_size, self.seed, self.first_step, self.steps = length, batch_size, seed, first_step, steps
+        self.length, self.batch_size, self.seed, self.first_step, self.steps = (
+            length,
+            batch_size,
+            seed,
+            first_step,
+            steps,
+        )
 
     def _order(self, epoch: int) -> list[int]:
         generator = torch.Generator().manual_seed(mix(self.seed, epoch))

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from segedu import checkpoints, runtime
-from segedu.inference import evaluation_mode, logits_of, predict_logits
+from segedu.inference import evaluation_mode, predict_logits
 from segedu.losses import cross_entropy
 from segedu.masks import validate_mask
 from segedu.metrics import ConfusionMatrix
@@ -33,7 +33,7 @@ class History:
 
     loss, learning_rate: one number a step.   validations: {"step", "mean_iou", "pixel_accuracy"} each.
     seconds: wall time of all runs together.   pictures: how many were learnt from.
-    interrupted: True if Ctrl-C ended it.      best_step: the step whose weights the model holds now; None without `val`.
+    interrupted: True if Ctrl-C ended it.     best_step: the step whose weights the model holds; None without `val`.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -80,11 +80,11 @@ def fit(
     seed: fixes the order, the augmentation and the dropout. Each picture's chance comes from (seed, step, place) alone,
         so it does not depend on num_workers, and the caller's random state is as it was afterwards.
     val: scored after each epoch and at the end; the model ends with the weights of the best mean IoU.
-    checkpoint: a file that is written after each epoch, at the end, and on Ctrl-C. With resume=True training goes on from
-        it, with the same numbers as if it had never stopped (same precision and thread count). Without, an existing
-        file is refused, not overwritten.
+    checkpoint: a file that is written after each epoch, at the end, and on Ctrl-C. With resume=True training goes on
+        from it, with the same numbers as if it had never stopped (same precision and thread count). Without, an
+        existing file is refused, not overwritten.
     Ctrl-C ends the training after the running step and keeps what was learnt. The model moves to `runtime.device()`.
-    Raises MaskError, TypeError or ValueError, as a sentence, if the first batch, the budget or the checkpoint cannot be used.
+    Raises MaskError, TypeError or ValueError, as a sentence, if the first batch, the budget or the checkpoint is wrong.
     """
     budget = _Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
     precision = runtime.precision() if precision == "auto" else precision
@@ -142,7 +142,9 @@ class _Budget:
     def __post_init__(self):
         given = {name: v for name in ("steps", "epochs", "minutes") if (v := getattr(self, name)) is not None}
         if len(given) != 1 or min(given.values()) <= 0:
-            raise ValueError(f"Give fit exactly one budget above 0, steps=, epochs= or minutes=; got {given or 'none'}.")
+            raise ValueError(
+                f"Give fit exactly one budget above 0, steps=, epochs= or minutes=; got {given or 'none'}."
+            )
         if self.epochs is not None:
             self.steps = math.ceil(self.epochs * self.steps_per_epoch)
 
@@ -189,8 +191,8 @@ class _Run:
         """One step of the optimiser, written into the history."""
         if not torch.isfinite(value):
             raise FloatingPointError(
-                f"The loss became {value.item()} at step {self.step}. A learning rate that is too high is the usual cause: "
-                f"try learning_rate={self.recipe['learning_rate'] / 10:g}. See 'the loss does not fall' in lesson 04."
+                f"The loss became {value.item()} at step {self.step}. A learning rate that is too high is the usual "
+                f"cause: try learning_rate={self.recipe['learning_rate'] / 10:g}. See 'the loss does not fall' in lesson 04."
             )
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
@@ -240,8 +242,8 @@ class _Run:
         for name in ("recipe", "budget"):
             if notes.get(name) != here[name]:
                 raise ValueError(
-                    f"{self.checkpoint} was trained with {name} {notes.get(name)}, now it is {here[name]}: the numbers would "
-                    "not be those of one training. Call fit as before, or start anew with another file."
+                    f"{self.checkpoint} was trained with {name} {notes.get(name)}, now it is {here[name]}: the numbers "
+                    "would not be those of one training. Call fit as before, or start anew with another file."
                 )
         if notes["threads"] != here["threads"]:
             warnings.warn(
@@ -253,7 +255,9 @@ class _Run:
         self.best = _under(tensors, "best.")
         state = self.optimizer.state_dict()
         state["state"] = _nested(_under(tensors, "optimizer."))
-        state["param_groups"] = [group | saved for group, saved in zip(state["param_groups"], notes["groups"], strict=True)]
+        state["param_groups"] = [
+            group | saved for group, saved in zip(state["param_groups"], notes["groups"], strict=True)
+        ]
         self.optimizer.load_state_dict(state)
         self.scheduler.load_state_dict(notes["scheduler"])
         self.history = History(**notes["history"])
@@ -342,8 +346,8 @@ def _check_batch(images: torch.Tensor, targets: list[torch.Tensor], labels) -> N
     low, high = images.aminmax()
     if not images.is_floating_point() or not (low >= 0 and high <= 1):
         raise ValueError(
-            f"Pictures must be floats in 0…1, the first batch is {images.dtype} in {low.item():.4g} … {high.item():.4g}; "
-            "divide by 255, or take the normalisation away: it is part of the model."
+            f"Pictures must be floats in 0…1, the first batch is {images.dtype} in {low.item():.4g} … "
+            f"{high.item():.4g}; divide by 255, or take the normalisation away: it is part of the model."
         )
     if labels is not None:
         for place, mask in enumerate(targets[0]):

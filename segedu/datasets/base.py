@@ -15,11 +15,11 @@ from segedu.labels import LabelTable
 class SegmentationDataset(Dataset):
     """Pictures with their masks. A subclass sets `labels` and defines `__len__` and `_read`.
 
-    ds[i] → image, mask:              tv_tensors.Image (3, H, W) float32 in 0…1; tv_tensors.Mask (H, W) int64, 255 ignored.
-    ds[i] → image, mask, instances:   with instances=True; instances is a tv_tensors.Mask (H, W) int64, 0 = no object.
+    ds[i] → image, mask: tv_tensors.Image (3, H, W) float32 in 0…1 and tv_tensors.Mask (H, W) int64, 255 ignored.
+    ds[i] → image, mask, instances: with instances=True; instances is a tv_tensors.Mask (H, W) int64, 0 = no object.
 
     transform: called as transform(image, mask[, instances]) and may be random; anything from torchvision.transforms.v2.
-    Samples are kept in memory as uint8 before the transform, so a second pass over the data costs no decoding or drawing.
+    Samples are kept in memory as uint8 before the transform: a second pass over the data costs no decoding or drawing.
     Raises IndexError for an index outside −len … len − 1.
     """
 

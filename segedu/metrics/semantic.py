@@ -63,7 +63,7 @@ class ConfusionMatrix:
         return counts.diagonal(), counts.sum(1), counts.sum(0)
 
     def iou(self) -> torch.Tensor:
-        """(K,) float64 in 0…1: intersection over union of each class; NaN for a class without a pixel on either side."""
+        """(K,) float64 in 0…1: intersection over union of each class; NaN where neither side has a pixel."""
         right, true, predicted = self._parts()
         return right / (true + predicted - right)
 

@@ -12,8 +12,9 @@ from segedu.models.parts import Normalise, convolution
 class SmallNet(nn.Module):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
-    Two strided convolutions bring the picture to a quarter of its height and width; dilated convolutions (rates 1, 2, 4,
-    8) see ever wider without shrinking further; a 1×1 convolution scores each place, and the scores are enlarged bilinearly.
+    Two strided convolutions bring the picture to a quarter of its height and width; dilated convolutions (rates 1, 2,
+    4, 8) see ever wider without shrinking it further; a 1×1 convolution scores each place, and the scores are enlarged
+    bilinearly.
     width: channels at a quarter of the size.
     """
 

@@ -1,0 +1,111 @@
+"""Scores against hand calculation, torchmetrics, and the four mean IoUs of one pair of masks."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.classification import MulticlassJaccardIndex
+from torchmetrics.functional.classification import multiclass_f1_score
+
+from segedu.metrics import ConfusionMatrix, border_band
+
+
+def square(column: int) -> torch.Tensor:
+    mask = torch.zeros(8, 8, dtype=torch.int64)
+    mask[2:6, column : column + 4] = 1
+    return mask
+
+
+def test_by_hand_on_four_pixels():
+    matrix = ConfusionMatrix(3).update(torch.tensor([[0, 1], [1, 2]]), torch.tensor([[0, 0], [1, 255]]))
+    assert matrix.counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert matrix.pixel_accuracy() == pytest.approx(2 / 3)
+    assert matrix.mean_accuracy() == pytest.approx((1 / 2 + 1) / 2)
+    assert matrix.iou()[:2].tolist() == [1 / 2, 1 / 2] and matrix.iou()[2].isnan()
+    assert matrix.dice()[:2].tolist() == pytest.approx([2 / 3, 2 / 3]) and matrix.dice()[2].isnan()
+    assert matrix.mean_iou() == 1 / 2
+    assert matrix.frequency_weighted_iou() == pytest.approx(1 / 2)
+
+
+def test_the_absent_class_is_left_out_and_a_false_alarm_counts():
+    prediction, target = square(3), square(2)
+    assert ConfusionMatrix(3).update(prediction, target).mean_iou() == pytest.approx(0.72, abs=0.005)
+    prediction[0, 0] = 2
+    assert ConfusionMatrix(3).update(prediction, target).mean_iou() == pytest.approx(0.48, abs=0.005)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_to_torchmetrics_over_random_masks(seed):
+    random = torch.Generator().manual_seed(seed)
+    classes = int(torch.randint(2, 12, (), generator=random))
+    prediction = torch.randint(0, classes, (4, 17, 23), generator=random)
+    target = torch.randint(0, classes, (4, 17, 23), generator=random)
+    target = torch.where(torch.rand(target.shape, generator=random) < 0.6, prediction, target)
+    target[torch.rand(target.shape, generator=random) < 0.2] = 255
+    target[target == classes - 1] = 255  # so that a class may be absent from the truth
+    ours = ConfusionMatrix(classes)
+    for one_prediction, one_target in zip(prediction, target, strict=True):
+        ours.update(one_prediction, one_target)
+    reference = MulticlassJaccardIndex(classes, ignore_index=255, average="none")
+    reference.update(prediction, target)
+    assert torch.equal(ours.counts, reference.confmat.long())
+    present = ~ours.iou().isnan()
+    assert torch.allclose(ours.iou()[present].float(), reference.compute()[present])
+    f1 = multiclass_f1_score(prediction, target, classes, ignore_index=255, average="none")
+    assert torch.allclose(ours.dice()[present].float(), f1[present])
+
+
+def test_permuting_the_classes_permutes_the_scores():
+    random = np.random.default_rng(0)
+    prediction, target, order = random.integers(0, 5, (9, 9)), random.integers(0, 5, (9, 9)), random.permutation(5)
+    plain = ConfusionMatrix(5).update(prediction, target)
+    permuted = ConfusionMatrix(5).update(order[prediction], order[target])
+    assert torch.equal(permuted.iou()[order], plain.iou())
+    assert permuted.mean_iou() == pytest.approx(plain.mean_iou())
+
+
+def test_nothing_counted_is_nan_not_zero():
+    matrix = ConfusionMatrix(2).update(np.zeros((2, 2), np.uint8), np.full((2, 2), 255, np.uint8))
+    scores = (matrix.mean_iou(), matrix.pixel_accuracy(), matrix.mean_accuracy(), matrix.frequency_weighted_iou())
+    assert all(math.isnan(score) for score in scores)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "error", "words"),
+    [
+        ([[2]], [[0]], ValueError, "prediction holds 2"),
+        ([[255]], [[0]], ValueError, "prediction holds 255"),
+        ([[-1]], [[0]], ValueError, "prediction holds -1"),
+        ([[0]], [[7]], ValueError, "target holds 7"),
+        ([[0, 1]], [[0]], ValueError, "one shape"),
+        ([[0.3]], [[0]], TypeError, r"argmax\(1\)"),
+    ],
+)
+def test_bad_input_raises_and_counts_nothing(prediction, target, error, words):
+    matrix = ConfusionMatrix(2)
+    with pytest.raises(error, match=words):
+        matrix.update(torch.tensor(prediction), torch.tensor(target))
+    assert matrix.counts.sum() == 0
+
+
+def test_an_ignored_pixel_may_be_predicted_as_anything():
+    assert ConfusionMatrix(2).update(torch.tensor([9, 1]), torch.tensor([255, 1])).counts.tolist() == [[0, 0], [0, 1]]
+
+
+def test_border_band_by_hand_and_by_distance():
+    mask = torch.zeros(1, 7, dtype=torch.int64)
+    mask[:, 3:] = 1
+    assert border_band(mask, 1).tolist() == [[False, False, True, True, False, False, False]]
+    assert border_band(mask, 2).sum() == 4
+    random = torch.Generator().manual_seed(0)
+    mask = (torch.rand(2, 20, 30, generator=random) < 0.03).long()
+    literal = torch.zeros_like(mask, dtype=torch.bool)
+    for n, y, x in torch.cartesian_prod(torch.arange(2), torch.arange(20), torch.arange(30)).tolist():
+        window = mask[n, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+        literal[n, y, x] = (window != mask[n, y, x]).any()
+    # a pixel whose neighbours differ only from each other cannot exist with two values, so both definitions agree
+    assert torch.equal(border_band(mask, 2), literal)
+    assert not border_band(torch.zeros(5, 5, dtype=torch.int64), 3).any()
+    with pytest.raises(ValueError, match="at least 1"):
+        border_band(mask, 0)

@@ -1,0 +1,84 @@
+"""Figures carry their caption as alternative text, draw ignored pixels apart, and name the classes that occur."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from tiny import BOXES, Boxes
+
+from segedu import plotting
+from segedu.metrics import ConfusionMatrix
+from segedu.training import History
+
+
+def drawn(figure: Figure) -> np.ndarray:
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+
+
+def test_panels_come_in_the_one_order():
+    image, mask = Boxes()[0]
+    figure = plotting.panels(image, mask, torch.zeros_like(mask), labels=BOXES)
+    assert [axis.get_title() for axis in figure.axes] == ["image", "truth", "prediction", "error"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "ground",
+        "bright box",
+        "dark box",
+        "ignored",
+    ]
+
+
+def test_rows_and_several_predictions():
+    images, masks = zip(*(Boxes()[i] for i in range(3)), strict=True)
+    predictions = {"a": list(masks), "b": [torch.zeros_like(m) for m in masks]}
+    figure = plotting.panels(list(images), list(masks), predictions, labels=BOXES)
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert titles == ["image", "truth", "a", "error of a", "b", "error of b"] and len(figure.axes) == 18
+
+
+def test_the_error_is_white_where_right_dark_where_wrong_and_striped_where_ignored():
+    truth = np.zeros((40, 60), np.uint8)
+    truth[:, :20] = 255
+    prediction = truth.copy()
+    prediction[:, 40:] = 1
+    wrong = plotting._error(prediction, truth)
+    assert set(np.unique(wrong[:, :20])) == {255} and not wrong[:, 20:40].any() and (wrong[:, 40:] == 1).all()
+    figure = plotting.panels(np.zeros((40, 60, 3), np.uint8), truth, prediction, labels=BOXES, legend=False)
+    error_axis = figure.axes[-1]
+    picture = drawn(figure)
+    box = error_axis.get_window_extent()
+    rows = picture[
+        int(picture.shape[0] - box.y1) + 4 : int(picture.shape[0] - box.y0) - 4, int(box.x0) + 4 : int(box.x1) - 4
+    ]
+    third = rows.shape[1] // 3
+    ignored, right, bad = rows[:, : third - 4], rows[:, third + 4 : 2 * third - 4], rows[:, 2 * third + 4 :]
+    assert right.min() > 240 and bad.max() < 60
+    assert ignored.std() > 30 and {tuple(c) for c in ignored.reshape(-1, 3)} >= {(255, 255, 255), (128, 128, 128)}
+
+
+def test_show_gives_the_caption_as_alternative_text_and_below(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plotting, "display", lambda *what, **how: shown.append((what[0], how)))
+    plotting.show(plotting.overlay(*Boxes()[0], BOXES), "Two boxes on the ground.")
+    (picture, how), (caption, _) = shown
+    assert (
+        picture["image/png"].startswith(b"\x89PNG")
+        and how["metadata"]["image/png"]["alt"] == "Two boxes on the ground."
+    )
+    assert caption.data == "*Two boxes on the ground.*"
+    with pytest.raises(ValueError, match="needs a caption"):
+        plotting.show(Figure(), "  ")
+
+
+def test_confusion_rows_are_percentages_of_the_truth():
+    matrix = ConfusionMatrix(3).update(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]))
+    figure = plotting.confusion(matrix, BOXES)
+    written = {(int(t.get_position()[1]), int(t.get_position()[0])): t.get_text() for t in figure.axes[0].texts}
+    assert written == {(0, 0): "100", (1, 0): "50", (1, 1): "50"}
+
+
+def test_learning_curves_have_a_second_panel_only_with_validations():
+    plain = History(loss=[1.0, 0.5, 0.2])
+    scored = History(loss=[1.0] * 20, validations=[{"step": 20, "mean_iou": 0.4, "pixel_accuracy": 0.8}])
+    assert len(plotting.learning_curves({"a": plain}).axes) == 1
+    assert len(plotting.learning_curves({"a": plain, "b": scored}).axes) == 2
