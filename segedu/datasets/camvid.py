@@ -143,4 +143,4 @@ def _read_picture(path: Path) -> Image.Image:
             return image.convert("RGB")
     except (OSError, SyntaxError) as error:  # Pillow raises either for a file cut short, and names no file
         mend = files.fetch_command(CAMVID, path.parents[1])
-        raise OSError(f"{path} cannot be read as a picture ({error}). It is damaged; fetch it again: {mend}") from error
+        raise OSError(f"{path} cannot be read as a picture ({error}). Fetch it again: {mend}") from error
