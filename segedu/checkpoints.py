@@ -59,7 +59,7 @@ def load(path_or_name: str | Path, model: nn.Module | None = None) -> nn.Module:
     """The model of a weights file, in eval mode on the CPU, with its class table as `.labels` (None if it has none).
 
     path_or_name: a file, or the name of weights that ship with segedu ("fcn8s_toystreet").
-    model:        only for a class of your own that segedu.models does not know: build it, and its weights are filled in.
+    model:        only for a class of your own that segedu.models does not know: build it, its weights are filled in.
     Raises FileNotFoundError that lists the shipped names, or CheckpointError for a damaged or a foreign file.
     """
     path = _find(path_or_name)

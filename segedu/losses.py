@@ -19,7 +19,7 @@ def cross_entropy(
     """The mean of −log softmax(logits)[true class] over the pixels that count: a scalar, in nats.
 
     logits:        (N, C, H, W) real numbers, not yet through a softmax.
-    target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels are neither in the sum nor in the divisor.
+    target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels are in neither sum nor divisor.
     class_weights: (C,) ≥ 0; a pixel counts as often as its class weighs, and the sum is divided by the sum of weights.
     pixel_weights: (N, H, W) ≥ 0, such as U-Net's border weights; multiplied with the class weights.
     A batch in which every pixel is ignored (or weighs nothing) gives 0 with a gradient of zeros, where torch's own

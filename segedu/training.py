@@ -192,7 +192,7 @@ class _Run:
         if not torch.isfinite(value):
             raise FloatingPointError(
                 f"The loss became {value.item()} at step {self.step}. A learning rate that is too high is the usual "
-                f"cause: try learning_rate={self.recipe['learning_rate'] / 10:g}. See 'the loss does not fall' in lesson 04."
+                f"cause; try learning_rate={self.recipe['learning_rate'] / 10:g} (lesson 04, 'the loss does not fall')."
             )
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
