@@ -1,5 +1,6 @@
 """Data sets, rendered and real: each gives pictures with their masks (see base.SegmentationDataset)."""
 
 from segedu.datasets.camvid import CamVid
+from segedu.datasets.toystreet import ToyStreet
 
-__all__ = ["CamVid"]
+__all__ = ["CamVid", "ToyStreet"]
