@@ -21,13 +21,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from notebook_form import NOTEBOOKS, SETUP, asks, badge, tags
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+from notebook_form import METADATA, NOTEBOOKS, SETUP, WIDGET, all_complaints, asks, badge, real_data_stays_out, tags
 
 
 def prepare(notebook, name: str) -> None:
@@ -35,9 +29,9 @@ def prepare(notebook, name: str) -> None:
     notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
     for number, cell in enumerate(notebook.cells):
         cell.setdefault("id", f"cell-{number}")
-    title, *rest = notebook.cells[0].source.split("\n")
-    rest = [line for line in rest if "colab-badge" not in line]
-    notebook.cells[0].source = "\n".join([title, "", badge(name), "", *rest]).replace("\n\n\n", "\n\n")
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    rest = "\n".join(line for line in rest.splitlines() if "colab-badge" not in line).strip("\n")
+    notebook.cells[0].source = f"{title}\n\n{badge(name)}\n\n{rest}".rstrip("\n")
     setups = [cell for cell in notebook.cells if "setup" in tags(cell)]
     if not setups:
         setups = [nbformat.v4.new_code_cell(id="setup", metadata={"tags": ["setup"]})]
@@ -112,9 +106,14 @@ def store(path: Path) -> bool:
         print(f"{path.name}: NOT stored, it warns:", *warned, sep="\n  ", flush=True)
         return False
     clean(notebook)
+    if shown := real_data_stays_out(notebook, path.stem):
+        print(f"{path.name}: NOT stored:", *shown, sep="\n  ", flush=True)
+        return False
     nbformat.write(notebook, path)
     kilobytes = path.stat().st_size / 1000
     print(f"{path.name}: {sum(seconds):.0f} s, slowest cell {max(seconds):.0f} s, {kilobytes:.0f} kB", flush=True)
+    for complaint in all_complaints(notebook, path.stem):
+        print(f"  its form: {complaint}", flush=True)
     return True
 
 
