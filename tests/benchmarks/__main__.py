@@ -1,0 +1,12 @@
+"""Run the measurements in this folder, as `make bench` does: all of them, or those whose names follow."""
+
+import runpy
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+for script in sorted(HERE.glob("[a-z]*.py")):
+    if len(sys.argv) == 1 or script.stem in sys.argv[1:]:
+        print(f"{script.stem}:", flush=True)
+        runpy.run_path(str(script), run_name="__main__")
