@@ -22,10 +22,11 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import torch
+
 sys.path[:0] = [str(folder) for folder in Path.cwd().parents if (folder / "segedu" / "__init__.py").is_file()]
 if importlib.util.find_spec("segedu") is None:
     %pip install -q git+{REPOSITORY}
-import torch
 from segedu import runtime
 
 runtime.seed_everything(0)
