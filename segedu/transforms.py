@@ -65,7 +65,7 @@ def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
     for mask in masks:
         if not isinstance(mask, tv_tensors.Mask):
             raise TypeError(
-                f"The mask is a {type(mask).__name__}; torchvision's v2 transforms would change the image and leave it as "
+                f"The mask is a {type(mask).__name__}; torchvision's v2 transforms change the image and leave it as "
                 "it is. Wrap it: mask = tv_tensors.Mask(mask)"
             )
         if mask.shape[-2:] != image.shape[-2:]:
