@@ -20,7 +20,7 @@ try:
     import anywidget
 except ImportError as error:
     raise ImportError(
-        "The interactive figures need anywidget. Type `pip install anywidget` and restart the kernel; "
+        f"The interactive figures need anywidget ({error}). Type `pip install anywidget` and restart the kernel; "
         "every lesson also works without them: its strokes are numbers in a cell, and its figures stand below."
     ) from error
 

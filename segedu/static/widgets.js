@@ -45,6 +45,11 @@ function slider(text, { min, max, step, value, shown }, onInput) {
   return element("label", { class: "segedu-slider" }, text, input, reading);
 }
 
+// An opaque colour [red, green, blue] as the four bytes of a canvas pixel; null is a clear one.
+function packed(colour) {
+  return colour && new Uint32Array(new Uint8Array([...colour, 255]).buffer)[0];
+}
+
 // The picture with a canvas over it, one canvas pixel a picture pixel. Small pictures are enlarged by a whole number.
 function stage(model, description) {
   const [height, width] = model.get("size");
@@ -54,6 +59,7 @@ function stage(model, description) {
   const frame = element("div", { class: "segedu-frame" }, picture, canvas);
   const context = canvas.getContext("2d");
   const layer = context.createImageData(width, height);
+  const pixels = new Uint32Array(layer.data.buffer); // a pixel at once: large pictures are drawn in milliseconds
   const fit = Math.min(720 / width, 480 / height);
   frame.style.aspectRatio = `${width} / ${height}`;
   frame.style.setProperty("--segedu-width", `${Math.round(width * (fit < 1 ? fit : Math.floor(fit)))}px`);
@@ -68,20 +74,16 @@ function stage(model, description) {
       const y = Math.floor(((event.clientY - box.top) / box.height) * height);
       return [Math.min(Math.max(x, 0), width - 1), Math.min(Math.max(y, 0), height - 1)];
     },
-    // Draws one class id a pixel; colour(id) is [red, green, blue], or null for a class that stays clear; skip(i) leaves
-    // out single pixels.
+    // Draws one class id a pixel; colour(id) is [red, green, blue], or null for a class that stays clear; skip(i) says
+    // which single pixels stay clear too.
     show(ids, colour, skip = () => false) {
-      const colours = Array.from({ length: VOID }, (_, id) => colour(id));
-      const voidShown = colour(VOID) !== null;
+      const drawn = Uint32Array.from({ length: 256 }, (_, id) => packed(colour(id)));
+      // Void has stripes, so that it is never taken for a class.
+      const [light, dark] = colour(VOID) === null ? [0, 0] : [packed(LIGHT), packed(DARK)];
       for (let i = 0; i < ids.length; i++) {
-        let rgb = colours[ids[i]];
-        if (ids[i] === VOID && voidShown) {
-          // Stripes, so that void is never taken for a class.
-          rgb = ((i % width) + Math.floor(i / width)) % 6 < 3 ? LIGHT : DARK;
-        }
-        const drawn = rgb && !skip(i);
-        for (let channel = 0; drawn && channel < 3; channel++) layer.data[4 * i + channel] = rgb[channel];
-        layer.data[4 * i + 3] = drawn ? 255 : 0;
+        if (skip(i)) pixels[i] = 0;
+        else if (ids[i] !== VOID) pixels[i] = drawn[ids[i]];
+        else pixels[i] = ((i % width) + Math.floor(i / width)) % 6 < 3 ? light : dark;
       }
       context.putImageData(layer, 0, 0);
     },
@@ -90,7 +92,7 @@ function stage(model, description) {
 
 // ---------------------------------------------------------------- the painter
 
-// Paints one piece of line into `ids`. The same rule, in the same order of operations, as segedu.masks.draw_strokes:
+// Paints one piece of line into `ids`. The same rule, in the same order of operations, as segedu.strokes.draw_strokes:
 // a pixel is painted when its centre is at most brush / 2 away from the line.
 function paintLine(ids, width, height, id, brush, [ax, ay], [bx, by]) {
   const radius = brush / 2;
@@ -336,9 +338,13 @@ function overlay(model, el) {
 
 function render({ model, el }) {
   el.classList.add("segedu");
-  // Keys pressed here belong to the figure: without this, JupyterLab takes the arrow keys for a move to the next cell.
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
-  return { scribble, overlay }[model.get("kind")](model, el);
+  const dispose = { scribble, overlay }[model.get("kind")](model, el);
+  // A key pressed on a control belongs to it: without this, JupyterLab takes the arrow keys for a move to another cell.
+  // It looks for the attribute on the focused node itself.
+  for (const control of el.querySelectorAll("button, input, canvas")) {
+    control.setAttribute("data-lm-suppress-shortcuts", "true");
+  }
+  return dispose;
 }
 
 export default { render };
