@@ -31,7 +31,7 @@ SETTINGS = {
 }
 
 # JupyterLab's commands, and the notebook in front. The page has `jupyterapp` because of --expose-app-in-browser.
-KERNEL_STATUS = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+KERNEL_STATUS = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status"
 CELLS = "() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map((cell) => cell.toJSON())"
 
 
@@ -66,7 +66,7 @@ class Lab:
         page.on("console", lambda message: message.type == "error" and self._note(f"{message.text} {message.location}"))
         page.on("pageerror", lambda error: self._note(str(error)))
         page.goto(f"{self.address}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={self.token}")
-        page.wait_for_function(f"{KERNEL_STATUS} === 'idle'", timeout=60_000)
+        page.wait_for_function(f"({KERNEL_STATUS})() === 'idle'", timeout=60_000)
         return page
 
     def run_all(self, page, seconds: float = 120) -> None:
@@ -89,9 +89,16 @@ class Lab:
         return [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
 
     def _command(self, page, command: str, seconds: float) -> None:
-        page.set_default_timeout(1000 * seconds)
-        page.evaluate("(command) => jupyterapp.commands.execute(command)", command)
-        page.wait_for_function(f"{KERNEL_STATUS} === 'idle'", timeout=1000 * seconds)
+        # Playwright waits for a promise without any limit, so the page only notes that the command has ended.
+        page.evaluate(
+            """(command) => {
+                window.commandEnded = false;
+                jupyterapp.commands.execute(command).finally(() => { window.commandEnded = true });
+            }""",
+            command,
+        )
+        page.wait_for_function("() => window.commandEnded", timeout=1000 * seconds)
+        page.wait_for_function(f"({KERNEL_STATUS})() === 'idle'", timeout=1000 * seconds)
 
     def _note(self, error: str) -> None:
         self.console_errors.append(error)
