@@ -73,14 +73,15 @@ STREET = LabelTable(
 # The photographs that scikit-image ships, with masks drawn for this course; colours found in the same way.
 PHOTOGRAPHS = LabelTable(
     names=(
-        "background", "cup", "saucer", "spoon", "cat", "person", "helmet", "camera", "tripod", "rocket", "tower", "coin",
-        "cell", "clock",
+        "background", "cup", "saucer", "spoon", "cat", "person", "helmet", "camera", "tripod", "rocket", "tower",
+        "coin", "cell", "clock",
     ),
     colours=(
-        (24, 28, 38), (255, 254, 28), (190, 55, 9), (177, 253, 120), (243, 139, 1), (118, 111, 255), (234, 167, 203),
-        (29, 166, 103), (108, 11, 3), (93, 255, 175), (69, 0, 184), (188, 161, 251), (159, 82, 147), (79, 0, 105),
+        (24, 28, 38), (255, 254, 28), (118, 111, 255), (93, 255, 175), (29, 166, 103), (177, 253, 120), (159, 82, 147),
+        (190, 55, 9), (108, 11, 3), (234, 167, 203), (188, 161, 251), (243, 139, 1), (79, 0, 105), (69, 0, 184),
     ),
     things=(
-        "cup", "saucer", "spoon", "cat", "person", "helmet", "camera", "tripod", "rocket", "tower", "coin", "cell", "clock",
+        "cup", "saucer", "spoon", "cat", "person", "helmet", "camera", "tripod", "rocket", "tower",
+        "coin", "cell", "clock",
     ),
 )  # fmt: skip

@@ -16,15 +16,15 @@ from segedu.masks import from_polygons
 
 
 class Photographs(SegmentationDataset):
-    """Real photographs of different sizes, four in colour and four in grey (three equal channels), with masks and objects.
+    """Real photographs of different sizes, four in colour and four in grey (three equal channels), with masks.
 
     ds[i] or ds["coffee"] → image, mask[, instances], as SegmentationDataset says; `.names` lists the pictures.
     split: "all", the only one: eight pictures are for looking and for small experiments, not for splitting.
-    size:  (height, width) of what comes back; None keeps each picture's own. Images are resized antialiased; outlines are
-           drawn at the new size (the class of each pixel's centre, never a mixture).
+    size:  (height, width) of what comes back; None keeps each picture's own. Images are resized antialiased;
+           outlines are drawn at the new size (the class of each pixel's centre, never a mixture).
     The outlines are polygons in data/photographs; data/cards/photographs.md says how they were made.
-    Raises ValueError for another split, KeyError for an unknown name, and ValueError where the installed scikit-image ships
-    a picture of another size than the one that the outlines were drawn on.
+    Raises ValueError for another split, KeyError for an unknown name, and ValueError where the installed
+    scikit-image ships a picture of another size than the one that the outlines were drawn on.
     """
 
     labels = PHOTOGRAPHS
@@ -59,8 +59,9 @@ class Photographs(SegmentationDataset):
         image = _photograph(name)
         if list(image.shape[:2]) != outlines["size"]:
             raise ValueError(
-                f"The photograph {name} of the installed scikit-image is {image.shape[0]}×{image.shape[1]} pixels, but its "
-                f"outlines were drawn on {outlines['size'][0]}×{outlines['size'][1]}; try another version of scikit-image."
+                f"The photograph {name} of the installed scikit-image is {image.shape[0]}×{image.shape[1]} pixels, "
+                f"but its outlines were drawn on {outlines['size'][0]}×{outlines['size'][1]}; "
+                "try another version of scikit-image."
             )
         if self.size is not None:
             height, width = self.size
@@ -71,10 +72,12 @@ class Photographs(SegmentationDataset):
 def draw(outlines: dict, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The mask (H, W) uint8, 255 where the border is uncertain, and the object ids (H, W) int32, 0 = none.
 
-    outlines: what a file of data/photographs holds. "size": (height, width) of the photograph; "objects", painted in their
-    order, later over earlier: "class", "id" (parts of one object share it), "polygon" [[x, y], …] in pixels of the
-    photograph with (0, 0) the upper left corner, "holes" (polygons), "border": the width in pixels of the void band along
-    the outline, half of it on either side; "void": polygons in which nobody can tell, painted last.
+    outlines: what a file of data/photographs holds.
+        "size": (height, width) of the photograph;
+        "objects", painted in their order, later over earlier: "class", "id" (the parts of one object share it),
+        "polygon" [[x, y], …] in pixels of the photograph with (0, 0) the upper left corner, "holes" (polygons) and
+        "border": the width in pixels of the void band along the outline, half of it on either side;
+        "void": polygons in which nobody can tell, painted last.
     size: (height, width) to draw at; the void band shrinks with the picture, but not below one pixel.
     """
     scale = np.array([size[1] / outlines["size"][1], size[0] / outlines["size"][0]])
@@ -108,7 +111,7 @@ def _photograph(name: str) -> np.ndarray:
 
 
 def _near_outline(ring: np.ndarray, distance: float, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) bool: pixels whose centre lies nearer than `distance` to the closed polygon `ring`.
+    """(H, W) bool: pixels whose centre lies within `distance` of the closed polygon `ring`.
 
     Its edges along the frame of the picture are left out: there the object is cut off, its border is not seen.
     """
@@ -125,5 +128,5 @@ def _near_outline(ring: np.ndarray, distance: float, size: tuple[int, int]) -> n
         edge = end - start
         along = np.clip((centres - start) @ edge / max(edge @ edge, 1e-12), 0, 1)
         gap = np.linalg.norm(centres - start - along[:, None] * edge, axis=-1)
-        near[window] |= (gap < distance).reshape(near[window].shape)
+        near[window] |= (gap <= distance).reshape(near[window].shape)
     return near
