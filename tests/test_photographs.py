@@ -237,6 +237,13 @@ def test_the_void_band_is_as_wide_as_asked_and_not_along_the_frame():
     assert (small == 255).any(), "no thinner than a pixel, however small the picture"
 
 
+def test_width_and_height_are_scaled_each_by_its_own_factor():
+    part = {"class": "cup", "id": 1, "polygon": [[0, 5], [10, 5], [10, 15], [0, 15]], "border": 1}
+    _, instances = photographs.draw({"size": [20, 20], "objects": [part]}, (40, 20))
+    rows, columns = np.nonzero(instances)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 29, 0, 9)
+
+
 def test_parts_of_one_object_meet_without_a_border_and_holes_show_what_is_behind():
     left = {"class": "cup", "id": 1, "polygon": [[2, 2], [10, 2], [10, 18], [2, 18]], "border": 2}
     right = {**left, "polygon": [[8, 2], [18, 2], [18, 18], [8, 18]], "holes": [[[12, 6], [16, 6], [16, 14], [12, 14]]]}
