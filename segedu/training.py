@@ -97,7 +97,7 @@ def fit(
     with runtime.preserved_rng(), _training_mode(model), _stop_request() as stopped, run.bar(progress):
         for images, *targets in loader:
             if run.step == run.first_step:
-                _check_batch(images, targets, getattr(train, "labels", None))
+                _check_batch(images, targets, _classes(model, train))
             runtime.seed_everything(mix(seed, run.step))
             images, *targets = (tensor.to(runtime.device()) for tensor in (images, *targets))
             with _autocast(precision):
@@ -341,6 +341,11 @@ def _as_float(output):
     return type(output)(*(part.float() for part in output))
 
 
+def _classes(model: nn.Module, dataset: Dataset):
+    """The class table of the data set or, where it has none, the model's number of classes, if it says so."""
+    return getattr(dataset, "labels", None) or getattr(model, "config", {}).get("num_classes")
+
+
 def _check_batch(images: torch.Tensor, targets: list[torch.Tensor], labels) -> None:
     """Raise a sentence if the first batch is not pictures in 0…1 with masks of class ids."""
     low, high = images.aminmax()
@@ -350,8 +355,8 @@ def _check_batch(images: torch.Tensor, targets: list[torch.Tensor], labels) -> N
             f"{high.item():.4g}; divide by 255, or take the normalisation away: it is part of the model."
         )
     if labels is not None:
-        for place, mask in enumerate(targets[0]):
-            validate_mask(mask, labels, size=images.shape[-2:], name=f"mask {place} of the first batch")
+        # as one tall picture: a single crop of class 0 and void is sound, a whole batch of such is not
+        validate_mask(targets[0].flatten(0, 1), labels, name="The masks of the first batch")
 
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

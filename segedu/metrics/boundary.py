@@ -12,7 +12,7 @@ def border_band(mask: torch.Tensor, width: int) -> torch.Tensor:
     mask: (H, W) or (N, H, W) integers; an ignored pixel (255) is a value of its own, so void has a border, too.
     width: ≥ 1, in pixels, measured as on a chess board (diagonal steps count as one).
     Returns a boolean tensor of the mask's shape. The picture's own edge is no border.
-    Source: DeepLab (arXiv 1606.00915, section 4.3) scores such bands as the width grows.
+    Source: DeepLab (arXiv 1412.7062, section 5, "along object boundaries") scores such bands as the width grows.
     """
     if width < 1:
         raise ValueError(f"The width of the band must be at least 1 pixel, got {width}.")

@@ -18,7 +18,7 @@ class SmallNet(nn.Module):
     width: channels at a quarter of the size.
     """
 
-    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 64):
+    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 32):
         super().__init__()
         self.config = {"num_classes": num_classes, "in_channels": in_channels, "width": width}
         self.normalise = Normalise(in_channels)
