@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from numbers import Real
 
 
-def guess(answer, truth, *, tolerance: float = 0.0, unit: str = "") -> bool:
-    """True if the guess is right; prints one line that names both. `None` or `...` stands for "I did not guess".
+def guess(answer, truth, *, tolerance: float = 0.0, unit: str = "") -> None:
+    """Print one line that names the guess and what is so, and says whether they agree.
 
+    answer: `None` or `...` stands for "I did not guess", and gets the truth with a word of advice.
     answer, truth: numbers, texts (case and outer blanks do not matter), booleans, or sequences of these (shapes).
     tolerance: how far a number may be from the truth, in the numbers' own unit; 0 wants equality.
     unit: written behind the numbers, for reading only.
@@ -18,12 +19,11 @@ def guess(answer, truth, *, tolerance: float = 0.0, unit: str = "") -> bool:
     truth = truth.item() if hasattr(truth, "item") else truth
     if answer is None or answer is ...:
         print(f"No guess yet. It is {_written(truth, unit)}. A guess first, even a wrong one, is worth more.")
-        return False
+        return
     right = _equal(answer, truth, tolerance)
     verdict = "right" if right else "not quite"
     near = f" (within {tolerance:g})" if right and tolerance and answer != truth else ""
     print(f"You said {_written(answer, unit)}, it is {_written(truth, unit)}: {verdict}{near}.")
-    return right
 
 
 def _equal(answer, truth, tolerance: float) -> bool:
