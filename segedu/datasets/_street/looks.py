@@ -1,11 +1,8 @@
-"""How a street looks: a small software renderer that turns the description of a scene into pixels, classes and ids.
+"""How surfaces and small things look: tiles for walls, sprites for people, trees and signs, made once.
 
-Nearest wins: everything is painted from far to near. No colour is mixed while painting: each pixel only remembers *what*
-was painted there (object and code), and the colours follow at the end for all objects at once. A code is material · 32 + shade:
-shade 16 is the material's own colour, 0 black, 31 twice as bright. Codes 1 … 31 are see-through: they belong to the object
-(the gaps of a railing, the air in a bare tree) but show what lies behind, as in CamVid's labels.
-
-Floats meet only + − · / and square roots, which round alike on all machines; pixels are integers.
+They consist of codes: material · 32 + shade. Shade 16 is the material's own colour, 0 is black, 31 twice as bright.
+Codes 1 … 31 are see-through: they belong to the object (the gaps of a railing, the air in a bare tree) but show what
+lies behind, as in CamVid's labels. Code 0 is outside of the object.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import functools
 
 import numpy as np
 from PIL import Image, ImageDraw
-
 
 # Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
 OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
@@ -26,7 +22,7 @@ def code(material: int, shade: int = 16) -> int:
     return material * 32 + shade
 
 
-# ------------------------------------------------------------------------------------------------------- textures, made once
+# ---- textures, made once
 @functools.cache
 def noise(seed: int, coarsest: int, size: int = 256) -> np.ndarray:
     """(size, size) int32 in about −64 … 64: cloudy noise without seams, its largest spots size / coarsest wide."""
@@ -36,7 +32,9 @@ def noise(seed: int, coarsest: int, size: int = 256) -> np.ndarray:
         grid = rng.integers(-weight, weight + 1, (cells, cells), dtype=np.int32)
         step = size // cells
         ramp = np.arange(step, dtype=np.int32)
-        rows = (grid[:, None] * (step - ramp)[:, None] + np.roll(grid, -1, 0)[:, None] * ramp[:, None]).reshape(size, cells)
+        rows = (grid[:, None] * (step - ramp)[:, None] + np.roll(grid, -1, 0)[:, None] * ramp[:, None]).reshape(
+            size, cells
+        )
         both = rows[:, :, None] * (step - ramp) + np.roll(rows, -1, 1)[:, :, None] * ramp
         total += both.reshape(size, size) // (step * step)
         cells, weight = cells * 2, weight // 2
@@ -56,7 +54,9 @@ def _masonry(kind: int) -> np.ndarray:
     return np.clip(shade, 6, 27) + code(OWN, 0)
 
 
-def _opening(tile: np.ndarray, top: int, left: int, bottom: int, right: int, panes: tuple[int, int], glass: int) -> None:
+def _opening(
+    tile: np.ndarray, top: int, left: int, bottom: int, right: int, panes: tuple[int, int], glass: int
+) -> None:
     """Cut a window into a tile: reveal, frame, glass with a reflected gradient, glazing bars, sill."""
     tile[top - 3 : top, left - 1 : right + 1] = code(TRIM, 13)
     tile[top:bottom, left:right] = code(TRIM, 16)
@@ -125,9 +125,9 @@ def tiles() -> tuple[np.ndarray, dict[str, list[int]]]:
     tile[(rows % 64 < 5) | (rows > 56)] = code(OWN, 18)
     tile[:, :3] = code(OWN, 12)
     keep("railing", tile)
-    tile = code(OWN, 15) + noise(columns.max(), 16)[columns // 8 * 7, rows // 32] // 14 + noise(2, 64)[:TILE, :TILE] // 24
+    tile = code(OWN, 15) + noise(63, 16)[columns // 8 * 7, rows // 32] // 14 + noise(2, 64)[:TILE, :TILE] // 24
     tile[columns % 8 == 0] = code(OWN, 7)
-    tile[(rows < 3) | ((columns % 32 < 3))] = code(OWN, 12)
+    tile[(rows < 3) | (columns % 32 < 3)] = code(OWN, 12)
     keep("boards", tile)
     tile = _masonry(0)
     tile[:7] = code(TRIM, 14)
@@ -142,20 +142,27 @@ def tiles() -> tuple[np.ndarray, dict[str, list[int]]]:
     tile = np.where((rows % 24 > 3) & (rows % 24 < 13), code(OWN, 18) - rows % 24 // 3, 1)
     tile[:, 28:34] = code(OWN, 11)
     keep("guard rail", tile)
-    leaves = code(OWN, 0) + np.clip(15 + noise(31, 16)[:TILE, :TILE] // 9 + noise(32, 128)[:TILE, :TILE] // 10 - rows // 10, 3, 29)
+    leaves = code(OWN, 0) + np.clip(
+        15 + noise(31, 16)[:TILE, :TILE] // 9 + noise(32, 128)[:TILE, :TILE] // 10 - rows // 10, 3, 29
+    )
     hedge = leaves.copy()
     hedge[rows < 5 + noise(33, 32)[:1, :TILE] // 12] = 0
     keep("hedge", hedge)
     far = leaves.copy()
     far[rows < 20 + noise(34, 16)[:1, :TILE] // 4 + noise(35, 64)[:1, :TILE] // 8] = 0
     keep("far trees", far)
-    tile = code(OWN, 15) + noise(36, 32)[:TILE, :TILE] // 20
-    tile[rows % 8 == 0] = code(OWN, 11)
-    keep("slates", tile)
     return np.stack(made), parts
 
 
-# --------------------------------------------------------------------------------------------------------- sprites, made once
+def texture(parts: tuple) -> np.ndarray:
+    """A wall's codes, row 0 at the bottom: its tiles (part, which of them) by storey, between two empty rows."""
+    made, names = tiles()
+    rows = [np.concatenate([made[names[name][k % len(names[name])]] for name, k in storey], 1) for storey in parts]
+    empty = np.zeros((1, rows[0].shape[1]), np.uint8)
+    return np.concatenate([empty, *rows, empty])
+
+
+# ---- sprites, made once
 def _crown(seed: int, shape: str) -> np.ndarray:
     """A tree, (256, 192) codes: clumps of leaves lit from above, over a trunk."""
     rng = np.random.default_rng([77, seed])
@@ -168,7 +175,7 @@ def _crown(seed: int, shape: str) -> np.ndarray:
     for k in range(42):
         along = k / 41
         if shape == "round":
-            y, spread, size = 45 + 125 * along, 62 * (1 - (2 * along - 0.9) ** 2 * 0.85), 26
+            y, spread, size = 34 + 142 * along, 64 * (1 - (2 * along - 1) ** 4), 25
         elif shape == "cone":
             y, spread, size = 24 + 205 * along, 8 + 62 * along, 18
         else:
@@ -223,7 +230,12 @@ def _person(pose: int) -> np.ndarray:
     hip, knee_drop = 128, 190
     for sign, shade in ((-1, 12), (1, 16)):
         spread = sign * stride
-        _limb(draw, [(56 + sign * 6, hip), (56 + spread, knee_drop), (56 + spread - (4 if side else 0), 244)], 18, code(TRIM, shade))
+        _limb(
+            draw,
+            [(56 + sign * 6, hip), (56 + spread, knee_drop), (56 + spread - (4 if side else 0), 244)],
+            18,
+            code(TRIM, shade),
+        )
         foot = 56 + spread
         draw.ellipse((foot - 12, 240, foot + 12, 255), code(DARK, 14))
     coat = 150 if pose % 3 == 0 else 132
@@ -231,7 +243,12 @@ def _person(pose: int) -> np.ndarray:
     draw.polygon([(64, 54), (78, 52), (80, 96), (78, coat), (68, coat)], code(OWN, 12))
     for sign, shade in ((-1, 18), (1, 11)):
         swing = sign * stride // 2
-        _limb(draw, [(56 + sign * 22, 60), (56 + sign * 26 + swing, 98), (56 + sign * 24 + swing * 2, 130)], 13, code(OWN, shade))
+        _limb(
+            draw,
+            [(56 + sign * 22, 60), (56 + sign * 26 + swing, 98), (56 + sign * 24 + swing * 2, 130)],
+            13,
+            code(OWN, shade),
+        )
         hand = 56 + sign * 24 + swing * 2
         draw.ellipse((hand - 6, 128, hand + 6, 142), code(SKIN, 15))
     draw.rectangle((50, 36, 62, 54), code(SKIN, 12))
@@ -255,7 +272,11 @@ def _cyclist(view: int) -> np.ndarray:
         draw = ImageDraw.Draw(image)
         _wheel(draw, 52, 202, 50)
         _wheel(draw, 206, 202, 50)
-        for line in ([(52, 202), (104, 140), (118, 204), (52, 202)], [(104, 140), (182, 136), (118, 204)], [(206, 202), (178, 114)]):
+        for line in (
+            [(52, 202), (104, 140), (118, 204), (52, 202)],
+            [(104, 140), (182, 136), (118, 204)],
+            [(206, 202), (178, 114)],
+        ):
             draw.line(line, code(ACCENT, 15), 8)
         _limb(draw, [(108, 130), (152, 158), (112 + 20 * view, 214 - 14 * view)], 20, code(TRIM, 16))
         _limb(draw, [(104, 130), (146, 148 + 20 * view), (132, 220)], 18, code(TRIM, 11))
@@ -270,8 +291,15 @@ def _cyclist(view: int) -> np.ndarray:
         draw.rectangle((54, 160, 66, 255), code(DARK, 12))
         for sign in (-1, 1):
             lift = 14 * sign * (1 if view == 2 else -1)
-            _limb(draw, [(60 + sign * 10, 138), (60 + sign * 20, 178 + lift // 2), (60 + sign * 14, 222 + lift)], 18, code(TRIM, 14 + sign * 2))
-            _limb(draw, [(60 + sign * 24, 62), (60 + sign * 38, 96), (60 + sign * 32, 124)], 13, code(OWN, 14 + sign * 3))
+            _limb(
+                draw,
+                [(60 + sign * 10, 138), (60 + sign * 20, 178 + lift // 2), (60 + sign * 14, 222 + lift)],
+                18,
+                code(TRIM, 14 + sign * 2),
+            )
+            _limb(
+                draw, [(60 + sign * 24, 62), (60 + sign * 38, 96), (60 + sign * 32, 124)], 13, code(OWN, 14 + sign * 3)
+            )
         draw.line((22, 124, 98, 124), code(DARK, 14), 7)
         draw.polygon([(36, 54), (84, 54), (86, 100), (76, 146), (44, 146), (34, 100)], code(OWN, 16))
         draw.polygon([(68, 54), (84, 54), (86, 100), (76, 146), (66, 146)], code(OWN, 12))
@@ -313,15 +341,34 @@ def _sign(kind: int) -> np.ndarray:
     return np.array(image)
 
 
+def _box(kind: int) -> np.ndarray:
+    """Street furniture without a class: a bin, a letter box, a traffic cone."""
+    image = Image.new("L", (64, 96))
+    draw = ImageDraw.Draw(image)
+    if kind == 2:
+        draw.polygon([(28, 0), (36, 0), (56, 88), (8, 88)], code(OWN))
+        draw.polygon([(22, 34), (42, 34), (46, 54), (18, 54)], code(LIGHT))
+        draw.rectangle((2, 86, 61, 95), code(DARK, 20))
+    else:
+        draw.rectangle((6, 10, 57, 95), code(OWN, 15))
+        draw.rectangle((40, 10, 57, 95), code(OWN, 11))
+        draw.ellipse((6, 0, 57, 22), code(OWN, 20))
+        draw.rectangle((16, 24, 46, 32), code(DARK, 8))
+    return np.array(image)
+
+
 @functools.cache
 def sprites() -> dict[str, list[np.ndarray]]:
-    trees = [_crown(k, "round") for k in range(5)] + [_crown(k, "cone") for k in (5, 6)] + [_crown(k, "column") for k in (7, 8)]
+    trees = (
+        [_crown(k, "round") for k in range(5)]
+        + [_crown(k, "cone") for k in (5, 6)]
+        + [_crown(k, "column") for k in (7, 8)]
+    )
     return {
         "tree": trees,
         "bare tree": [_bare_tree(k) for k in range(5)],
         "person": [_person(k) for k in range(12)],
         "cyclist": [_cyclist(k) for k in range(4)],
         "sign": [_sign(k) for k in range(7)],
+        "box": [_box(k) for k in range(3)],
     }
-
-

@@ -1,7 +1,8 @@
 """What stands in a street: a scene as plain data, in metres and in colours, before anything is drawn.
 
 x: to the right of the middle of the road, y: up, z: ahead of the camera. Traffic keeps to the left, as in Cambridge.
-All chance comes from `Chance`, which asks the generator for nothing but uniform numbers: those never change between numpy versions.
+All chance comes from `Chance`, which asks the generator for nothing but uniform numbers: those are the same in all
+versions of numpy.
 """
 
 from __future__ import annotations
@@ -11,25 +12,42 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segedu.labels import IGNORE_INDEX, STREET
+from segedu.labels import STREET
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
 WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")
 Colour = tuple[float, float, float]
 
-WALLS = [(150, 110, 80), (128, 82, 62), (176, 152, 112), (188, 178, 160), (206, 200, 188), (120, 112, 100), (98, 74, 60), (164, 140, 120),
-         (140, 132, 124), (92, 88, 84), (214, 206, 180), (110, 94, 78)]  # fmt: skip
+# Colours of things, of which each thing takes its own shade.
+# fmt: off
+WALLS = [(150, 110, 80), (128, 82, 62), (176, 152, 112), (188, 178, 160), (206, 200, 188), (120, 112, 100),
+    (98, 74, 60), (164, 140, 120), (140, 132, 124), (92, 88, 84), (214, 206, 180), (110, 94, 78)]
 ROOFS = [(84, 70, 64), (70, 70, 76), (112, 72, 56), (92, 86, 80), (60, 58, 60)]
-SHOPS = [(150, 36, 34), (30, 50, 110), (24, 70, 50), (30, 30, 32), (190, 180, 160), (90, 30, 60), (196, 150, 50), (60, 90, 120)]
-PAINTS = [(30, 32, 36), (60, 62, 66), (120, 124, 128), (172, 176, 180), (214, 216, 214), (36, 52, 96), (120, 28, 30), (40, 70, 60),
-          (84, 88, 98), (20, 24, 34), (150, 150, 140), (70, 94, 130)]  # fmt: skip
-COATS = [(24, 24, 28), (34, 38, 54), (52, 46, 42), (70, 72, 76), (24, 30, 40), (110, 40, 40), (46, 56, 48), (150, 146, 138), (60, 70, 110)]
-TROUSERS = [(26, 26, 30), (38, 46, 68), (58, 54, 48), (30, 32, 40), (90, 84, 74)]
+SHOPS = [(150, 36, 34), (30, 50, 110), (24, 70, 50), (30, 30, 32), (190, 180, 160), (90, 30, 60), (196, 150, 50),
+    (60, 90, 120)]
+PAINTS = [(30, 32, 36), (60, 62, 66), (120, 124, 128), (172, 176, 180), (214, 216, 214), (190, 194, 200),
+    (226, 228, 228), (36, 52, 96), (120, 28, 30), (40, 70, 60), (84, 88, 98), (20, 24, 34), (150, 150, 140),
+    (70, 94, 130)]
+COATS = [(20, 20, 24), (26, 30, 44), (16, 18, 20), (40, 36, 34), (58, 60, 64), (24, 30, 40), (110, 40, 40),
+    (46, 56, 48), (150, 146, 138), (60, 70, 110)]
+TROUSERS = [(22, 22, 26), (32, 40, 60), (58, 54, 48), (30, 32, 40), (90, 84, 74)]
 HAIR = [(30, 24, 20), (60, 42, 28), (110, 86, 56), (20, 20, 22), (90, 88, 86)]
 SKINS = [(196, 152, 128), (170, 124, 100), (120, 84, 64), (206, 168, 146)]
 LEAVES = [(62, 76, 42), (82, 88, 50), (50, 64, 44), (96, 92, 56), (72, 70, 50), (44, 56, 36)]
 TWIGS = [(84, 76, 66), (104, 92, 76), (66, 60, 54), (92, 90, 88)]
 METAL = [(70, 74, 76), (110, 114, 116), (44, 48, 50), (140, 142, 140), (50, 60, 54)]
+FRAMES = [(214, 212, 204), (200, 196, 188), (96, 90, 84), (60, 58, 56)]
+# fmt: on
+# What parts the pavement from the gardens: height in metres, colours.
+BARRIERS = {
+    "railing": (1.1, METAL),
+    "brick wall": (1.1, WALLS[:7]),
+    "stone wall": (1.2, WALLS[2:]),
+    "hedge": (1.5, LEAVES),
+    "boards": (1.7, [(104, 78, 54), (84, 70, 60)]),
+    "guard rail": (0.8, METAL),
+    "mesh": (2.0, METAL),
+}  # fmt: skip
 
 
 class Chance:
@@ -57,8 +75,12 @@ class Chance:
 
     def near(self, colour: Colour, spread: float = 0.2) -> Colour:
         """A colour like this one: other brightness, and slightly other hue."""
-        gain = self.between(1 - spread, 1 + spread)
-        return tuple(min(255.0, c * gain * self.between(0.95, 1.05)) for c in colour)
+        gain, (red, green, blue), chance = 1 - spread + 2 * spread * self._next(), colour, self._next
+        return (
+            min(255.0, red * gain * (0.95 + 0.1 * chance())),
+            min(255.0, green * gain * (0.95 + 0.1 * chance())),
+            min(255.0, blue * gain * (0.95 + 0.1 * chance())),
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +101,9 @@ class Weather:
     clouds: float
     cloud_place: int
     sun: int  # −1: from the left, 1: from the right, 0: no direct sun
-    lit: tuple[float, float, float]  # how bright walls are on the left side, on the right side, and those facing the camera
+    lit: tuple[
+        float, float, float
+    ]  # how bright walls are on the left side, on the right side, and those facing the camera
     ground: float
     shadow: float  # brightness of what lies in a cast shadow
     reach: float  # metres of shadow a metre of height
@@ -92,7 +116,7 @@ class Weather:
     lift: int  # grey levels that stray light adds everywhere
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Mark:
     """Paint on the road between two x, from near to far; dashed along z or striped across x where a period is given."""
 
@@ -109,7 +133,10 @@ class Mark:
 
 @dataclass
 class Ground:
-    """Strips from left to right: one more than borders between them. spots: shadows (x, z, half width, half length, strength)."""
+    """Strips from left to right: one more than borders between them.
+
+    spots: shadows (x, z, half width, half length, strength).
+    """
 
     borders: list[float]
     strips: list[tuple[int, Colour]]  # class and colour
@@ -124,9 +151,12 @@ class Ground:
     spots: list[tuple[float, float, float, float, float]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Wall:
-    """Anything upright and flat: houses, fences, hedges. parts: names of tiles, storeys from below × bays along the wall."""
+    """Anything upright and flat: houses, fences, hedges.
+
+    parts: the names of its tiles, storey by storey from below, in each of them along the wall.
+    """
 
     label: int
     start: tuple[float, float]
@@ -139,10 +169,9 @@ class Wall:
     depth: float
     bays: float
     roof: tuple[float, float, Colour] | None = None  # height of the ridge over the eaves, how far behind them, colour
-    kind: str = "wall"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Thing:
     """Anything that stands on one spot. instance 0: not a thing that is counted."""
 
@@ -158,6 +187,7 @@ class Thing:
     mirrored: bool = False
     turn: tuple[float, float] = (0.0, 1.0)
     above: float = 0.0  # metres over the ground
+    width: float = 0.0  # of a pole
 
     @property
     def depth(self) -> float:
