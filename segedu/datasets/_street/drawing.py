@@ -76,7 +76,7 @@ class Canvas:
         place = np.s_[y:bottom, x:right]
         np.copyto(self.owner[place], number, where=codes > 0)
         opaque = codes >= 32
-        np.copyto(self.what[place], codes + np.int32(number * 256), where=opaque)
+        np.add(codes, np.int32(number * 256), out=self.what[place], where=opaque)
         np.copyto(self.air[place], air, where=opaque)
 
     def polygons(self, faces: list, points: np.ndarray, number: int, z: float, grain: int = 0) -> None:
@@ -352,17 +352,20 @@ def _develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.n
     """Colours, light, haze; then the camera: exposure, blur, stray light, sensor noise."""
     table = np.array(canvas.palettes) * np.array(canvas.gains)[:, None, None]  # (objects, materials, 3)
     table = np.minimum(table[:, :, None] * (np.arange(32) / 16)[:, None] + 0.5, 255).astype(np.uint16).reshape(-1, 3)
+    table = np.ascontiguousarray(table.T)  # one row a channel
+    what = canvas.what.astype(np.intp)  # what `take` needs, converted once
     light, haze = canvas.air >> 8, canvas.air & 255
     picture = np.empty((canvas.height // 2, canvas.width // 2, 3), np.uint8)
     grains = np.frombuffer(rng.bytes(picture.size * 4), np.uint8).reshape(3, 4, *picture.shape[:2])
     for channel in range(3):
-        colour = table[:, channel].take(canvas.what)
+        colour = table[channel].take(what)
         colour *= light
         colour >>= 7
         np.minimum(colour, 255, out=colour)
         if weather.haze > 0.002:
             colour = (colour * (255 - haze) + haze * np.uint16(weather.fog[channel])) >> 8
-        colour = (colour[0::2, 0::2] + colour[0::2, 1::2] + colour[1::2, 0::2] + colour[1::2, 1::2]).astype(np.int32)
+        colour = colour[0::2] + colour[1::2]
+        colour = (colour[:, 0::2] + colour[:, 1::2]).astype(np.int32)
         if weather.blur:
             colour[:, 1:-1] = (colour[:, :-2] + colour[:, 1:-1] * 6 + colour[:, 2:]) >> 3
             colour[1:-1] = (colour[:-2] + colour[1:-1] * 6 + colour[2:]) >> 3
