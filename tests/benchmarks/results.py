@@ -158,7 +158,7 @@ def mean_loss(network: SmallNet, dataset) -> float:
 
 
 def losses_for_imbalance() -> dict[str, Callable[[int], Scores]]:
-    """Losses on the same 300 rendered pictures, 300 steps: which helps the rare classes, and what does it cost?"""
+    """Losses on the same 300 rendered pictures, 200 steps: which helps the rare classes, and what does it cost?"""
     train, val = ToyStreet("train", length=300), ToyStreet("val")
     weights = class_weights(train)
 
@@ -166,7 +166,7 @@ def losses_for_imbalance() -> dict[str, Callable[[int], Scores]]:
         return losses.cross_entropy(logits, target) + losses.dice_loss(logits, target)
 
     def arm(loss, seed: int) -> Scores:
-        matrix = segedu.evaluate(trained(seed, train, steps=300, loss=loss), val)
+        matrix = segedu.evaluate(trained(seed, train, steps=200, loss=loss), val)
         names = [f"iou_{name}" for name in val.labels.names]
         return scores(matrix) | dict(zip(names, matrix.iou().tolist(), strict=True))
 
