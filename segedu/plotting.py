@@ -21,7 +21,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BLACK = (
 )  # fmt: skip
 _DASHES = ("-", "--", ":", "-.")
 _INCHES_WIDE = 9.5  # a notebook column
-_DPI = 80
+_DPI = 96
 
 
 def show(figure: Figure, caption: str) -> None:
@@ -76,10 +76,12 @@ def panels(
     names = titles or [name for name, _, _ in columns]
     height, width = np.asarray(columns[-1][2][0]).shape[:2] if len(columns) > 1 else picture_tensor(rows[0]).shape[1:]
     inches = min(_INCHES_WIDE / len(columns), 4.5)
+    below = 0.5 if legend else 0.0
     figure, axes = plt.subplots(
         len(rows), len(columns), squeeze=False, layout="constrained",
-        figsize=(inches * len(columns), inches * len(rows) * height / width + 0.3),
+        figsize=(inches * len(columns), inches * len(rows) * height / width + 0.25 + below),
     )  # fmt: skip
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.02)
     for (_, kind, pictures), column, name in zip(columns, axes.T, names, strict=True):
         column[0].set_title(name, fontsize=10)
         for axis, picture in zip(column, pictures, strict=True):
@@ -88,6 +90,27 @@ def panels(
     if legend:
         maps = [picture for _, kind, pictures in columns if kind == "map" for picture in pictures]
         add_legend(figure, labels, maps)
+    return figure
+
+
+def pictures(named: dict, *, columns: int | None = None) -> Figure:
+    """A figure of pictures, each below its name; all in one row, or in rows of `columns`.
+
+    named: {"name": picture, …}; a picture is (3, H, W) or (1, H, W) in 0…1, (H, W, 3) uint8, or (H, W) for grey.
+    """
+    columns = columns or len(named)
+    rows = -(-len(named) // columns)
+    height, width = picture_tensor(next(iter(named.values()))).shape[1:]
+    inches = min(_INCHES_WIDE / columns, 4.5)
+    figure, axes = plt.subplots(
+        rows, columns, squeeze=False, layout="constrained",
+        figsize=(inches * columns, rows * (inches * height / width + 0.3)),
+    )  # fmt: skip
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, picture) in zip(axes.flat, named.items(), strict=False):
+        axis.set_title(name, fontsize=10)
+        _draw_image(axis, picture, None)
     return figure
 
 
