@@ -36,7 +36,9 @@ def show(figure: Figure, caption: str) -> None:
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
     plt.close(figure)
     smaller = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(256).save(smaller, format="png", optimize=True)
+    # an octree keeps rare colours, such as a small class's; Pillow's default, median cut, merges them into others
+    few_colours = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE)
+    few_colours.save(smaller, format="png", optimize=True)
     metadata = {"image/png": {"alt": caption}}
     display({"image/png": smaller.getvalue(), "text/plain": caption}, raw=True, metadata=metadata)
     display(Markdown(f"*{caption}*"))

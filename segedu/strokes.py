@@ -1,12 +1,17 @@
-"""Strokes: the few lines that a person paints over a picture, and the mask that they make."""
+"""Strokes: the few lines that a person paints over a picture, their mask, and a network that learns from them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import nn
 
+from segedu import runtime
+from segedu.inference import picture_tensor
 from segedu.labels import IGNORE_INDEX, LabelTable
+from segedu.losses import cross_entropy
 
 
 def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], brush: float = 5) -> np.ndarray:
@@ -29,6 +34,66 @@ def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], b
         for start, end in zip(points, points[1:] or points, strict=False):
             _paint_line(mask, labels.index(name), brush / 2, start, end)
     return mask
+
+
+def painted_over(image, mask: np.ndarray, labels: LabelTable) -> np.ndarray:
+    """(H, W, 3) uint8: the picture, with the painted pixels of `mask` (those that are not 255) in their class's colour.
+
+    image: in any form that inference.picture_tensor takes. mask: (H, W) class ids, as draw_strokes makes it.
+    """
+    pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return np.where((mask == IGNORE_INDEX)[..., None], pixels, labels.palette[mask])
+
+
+def small_network(num_classes: int, *, layers: int = 3, channels: int = 16) -> nn.Sequential:
+    """Logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1 of any size; no step makes the picture smaller.
+
+    Each layer is a 3×3 convolution whose taps lie 1, 3, 9, … pixels apart, so that layer by layer the window that a
+    pixel's scores depend on is 3, 9, 27, … pixels wide. The norm between them knows the mean and spread of the picture.
+    Beyond its border the picture is continued by its last row and column.
+    """
+    parts: list[nn.Module] = []
+    for layer in range(layers):
+        apart = 3**layer
+        parts += [
+            nn.Conv2d(channels if parts else 3, channels, 3, dilation=apart, padding=apart, padding_mode="replicate"),
+            # not BatchNorm: with one picture and 50 steps its running averages lag behind what was trained
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*parts, nn.Conv2d(channels if parts else 3, num_classes, 1))
+
+
+def learn_from_strokes(
+    image, strokes: Sequence, labels: LabelTable, *, layers: int = 3, steps: int = 50, brush: float = 3, seed: int = 0
+) -> nn.Sequential:
+    """A small_network that has learnt the classes of this one picture from the strokes on it, in eval mode.
+
+    Its class map is inference.semantic_segmentation(network, image), its logits network(picture[None]). `steps` of Adam
+    with rate 0.01 on the cross-entropy of the painted pixels; all the others are ignored.
+    image: in any form that inference.picture_tensor takes. strokes, labels, brush: as in draw_strokes.
+    seed: fixes the first weights; the caller's random state is as it was afterwards.
+    Raises ValueError where fewer than two classes are painted, and what draw_strokes and picture_tensor raise.
+    """
+    picture = picture_tensor(image)[None].to(runtime.device())
+    mask = draw_strokes(strokes, labels, tuple(picture.shape[-2:]), brush)
+    painted = [labels.names[i] for i in np.unique(mask) if i != IGNORE_INDEX]
+    if len(painted) < 2:
+        raise ValueError(
+            f"Strokes of at least two classes are needed, these paint {', '.join(painted) or 'none'}; "
+            f"the classes are {', '.join(labels.names)}."
+        )
+    target = torch.from_numpy(mask).long()[None].to(picture.device)
+    with runtime.preserved_rng():
+        runtime.seed_everything(seed)
+        network = small_network(len(labels), layers=layers).to(picture.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(steps):
+        loss = cross_entropy(network(picture), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
 
 
 def check_stroke(stroke, labels: LabelTable, size: tuple[int, int], number: int) -> tuple[str, list[tuple]]:

@@ -1,12 +1,16 @@
 """Figures carry their caption as alternative text, draw ignored pixels apart, and name the classes that occur."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from tiny import BOXES, Boxes
 
 from segedu import plotting
+from segedu.labels import STREET
 from segedu.metrics import ConfusionMatrix
 from segedu.training import History
 
@@ -82,3 +86,26 @@ def test_learning_curves_have_a_second_panel_only_with_validations():
     scored = History(loss=[1.0] * 20, validations=[{"step": 20, "mean_iou": 0.4, "pixel_accuracy": 0.8}])
     assert len(plotting.learning_curves({"a": plain}).axes) == 1
     assert len(plotting.learning_curves({"a": plain, "b": scored}).axes) == 2
+
+
+def test_pictures_stand_under_their_names_in_rows():
+    shown = {name: np.full((20, 30, 3), value, np.uint8) for name, value in (("a", 0), ("b", 99), ("c", 200))}
+    figure = plotting.pictures(shown, columns=2)
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", ""]
+    brightest = [255 * float(axis.images[0].get_array().max()) for axis in figure.axes[:3]]
+    assert brightest == pytest.approx([0, 99, 200])
+    assert len(plotting.pictures(shown).axes) == 3 and not figure.axes[3].images
+
+
+def test_the_colours_of_rare_classes_survive_in_the_stored_picture(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plotting, "display", lambda *what, **how: shown.append(what[0]))
+    random = np.random.default_rng(0)
+    mask = random.integers(0, 2, (60, 80))
+    for k in range(2, 11):  # a handful of pixels each
+        mask[5 * k : 5 * k + 4, 5:15] = k
+    photograph = random.integers(0, 256, (60, 80, 3), np.uint8)
+    plotting.show(plotting.panels(photograph, mask, labels=STREET), "Noise and its classes.")
+    stored = np.array(Image.open(io.BytesIO(shown[0]["image/png"])).convert("RGB")).reshape(-1, 3).astype(int)
+    for name, colour in zip(STREET.names, STREET.colours, strict=True):
+        assert np.abs(stored - colour).max(1).min() <= 6, name

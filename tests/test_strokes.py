@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
+from segedu.inference import semantic_segmentation
 from segedu.labels import IGNORE_INDEX, LabelTable
-from segedu.strokes import draw_strokes
+from segedu.strokes import draw_strokes, learn_from_strokes, painted_over, small_network
 
 LABELS = LabelTable(("cup", "table"), ((0, 114, 178), (230, 159, 0)))
 
@@ -80,3 +82,64 @@ def test_a_line_of_one_pixel_has_no_gap():
 def test_errors_are_sentences(strokes, brush, error, words):
     with pytest.raises(error, match=words):
         draw_strokes(strokes, LABELS, (30, 40), brush)
+
+
+def two_colours():
+    """A picture whose left is dark and whose right is bright, with noise, and what it shows: (H, W) 0 left, 1 right."""
+    truth = (np.arange(40) >= 20)[None].repeat(32, 0)
+    noise = np.random.default_rng(0).normal(0, 0.05, (32, 40, 3))
+    return np.clip(np.where(truth[..., None], 0.7, 0.3) + noise, 0, 1).astype(np.float32), truth
+
+
+ONE_LINE_EACH = [("cup", [(4, 4), (16, 26)]), ("table", [(35, 4), (23, 26)])]
+
+
+def test_a_network_learns_from_two_lines_what_the_whole_picture_shows():
+    image, truth = two_colours()
+    network = learn_from_strokes(image, ONE_LINE_EACH, LABELS)
+    assert not network.training
+    assert (semantic_segmentation(network, image) == truth).mean() > 0.95
+    untrained = learn_from_strokes(image, ONE_LINE_EACH, LABELS, steps=0)
+    assert (semantic_segmentation(untrained, image) == truth).mean() < 0.95
+
+
+def test_what_is_painted_decides_not_the_picture():
+    image, truth = two_colours()
+    swapped = [("table", ONE_LINE_EACH[0][1]), ("cup", ONE_LINE_EACH[1][1])]
+    assert (semantic_segmentation(learn_from_strokes(image, swapped, LABELS), image) == ~truth).mean() > 0.95
+
+
+def test_the_seed_decides_and_the_callers_chance_is_left_alone():
+    image, _ = two_colours()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, again, other = (learn_from_strokes(image, ONE_LINE_EACH, LABELS, steps=2, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(first[0].weight, again[0].weight) and not torch.equal(first[0].weight, other[0].weight)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2, 3])
+def test_each_layer_makes_the_window_three_times_as_wide(layers):
+    parts = [part for part in small_network(4, layers=layers) if not isinstance(part, torch.nn.InstanceNorm2d)]
+    image = torch.rand(1, 3, 61, 61, requires_grad=True)
+    scores = torch.nn.Sequential(*parts)(image)
+    assert scores.shape == (1, 4, 61, 61)
+    scores[0, :, 30, 30].sum().backward()
+    seen = image.grad[0].abs().sum(0) > 0
+    half = 3**layers // 2
+    assert seen.any(0).nonzero().flatten().tolist() == list(range(30 - half, 31 + half))
+
+
+def test_the_paint_lies_over_the_picture():
+    image = np.full((4, 5, 3), 9, np.uint8)
+    over = painted_over(image, draw_strokes([("cup", [(1, 2)])], LABELS, (4, 5), 1), LABELS)
+    assert over.dtype == np.uint8 and tuple(over[2, 1]) == LABELS.colours[0] and (over == 9).all(-1).sum() == 19
+
+
+@pytest.mark.parametrize(
+    ("painted", "words"), [([], "paint none; the classes are cup, table"), (ONE_LINE_EACH[:1], "paint cup;")]
+)
+def test_one_class_alone_cannot_be_learnt(painted, words):
+    with pytest.raises(ValueError, match=words):
+        learn_from_strokes(two_colours()[0], painted, LABELS)
