@@ -211,11 +211,13 @@ def run(name: str, seeds: list[int]) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="+", choices=EXPERIMENTS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(EXPERIMENTS)}; all if none")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
     parser.add_argument("--dry", action="store_true", help="print, and store nothing")
     options = parser.parse_args()
-    for name in options.names:
+    if unknown := set(options.names) - set(EXPERIMENTS):
+        parser.error(f"there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
+    for name in options.names or EXPERIMENTS:
         result = run(name, options.seeds)
         if not options.dry:
             with files.whole(RESULTS / f"{name}.json") as temporary:
