@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 # Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
 OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
 RED = SKIN  # of a car: nobody needs both
+VEILED = {"railing", "mesh", "guard rail", "bare tree", "cyclist"}  # what has see-through codes
 TILE = 64  # texels of one bay of a wall, each way
 
 
@@ -39,6 +40,20 @@ def noise(seed: int, coarsest: int, size: int = 256) -> np.ndarray:
         total += both.reshape(size, size) // (step * step)
         cells, weight = cells * 2, weight // 2
     return total
+
+
+@functools.lru_cache(maxsize=4)
+def clouds(width: int) -> np.ndarray:
+    """(256, width) int32: the clouds of the whole sky, as wide as the picture."""
+    columns = np.arange(width) * 256 // width & 255
+    return (noise(90, 4) + noise(91, 16)[np.arange(256) * 2 & 255] // 2)[:, columns]
+
+
+@functools.lru_cache(maxsize=4)
+def grain(height: int, width: int) -> np.ndarray:
+    """(height, width) uint8, to be added to the codes of roofs; what is negative is counted from 256 down."""
+    more = [(0, max(0, length - 256)) for length in (height, width)]
+    return np.pad(noise(8, 64) // 24, more, mode="wrap").astype(np.uint8)
 
 
 def _masonry(kind: int) -> np.ndarray:
@@ -154,6 +169,7 @@ def tiles() -> tuple[np.ndarray, dict[str, list[int]]]:
     return np.stack(made), parts
 
 
+@functools.lru_cache(maxsize=64)
 def texture(parts: tuple) -> np.ndarray:
     """A wall's codes, row 0 at the bottom: its tiles (part, which of them) by storey, between two empty rows."""
     made, names = tiles()

