@@ -49,6 +49,16 @@ def test_the_world_is_frozen(split, size):
     assert digest(split, size) == FROZEN[split, size]
 
 
+def test_what_can_be_seen_through_is_known():
+    """Drawing looks for see-through codes (1 … 31) only in what is named so."""
+    from segedu.datasets._street import looks
+
+    made, names = looks.tiles()
+    kinds = {name: made[numbers] for name, numbers in names.items()}
+    kinds |= {kind: np.concatenate([one.ravel() for one in drawn]) for kind, drawn in looks.sprites().items()}
+    assert {kind for kind, codes in kinds.items() if ((codes > 0) & (codes < 32)).any()} == looks.VEILED
+
+
 def test_order_and_process_do_not_matter():
     forwards, backwards = ToyStreet("val", length=6), ToyStreet("val", length=100)
     for index in reversed(range(6)):

@@ -125,15 +125,16 @@ class Canvas:
         if not box:
             return
         y0, y1, x0, x1 = box
-        pick_y = (np.arange(y0 - top, y1 - top) * 2 + 1) * codes.shape[0] // (2 * rows)
+        pick_y = ((np.arange(y0 - top, y1 - top) * 2 + 1) * codes.shape[0] // (2 * rows))[:, None]
         pick_x = (np.arange(x0 - left, x1 - left) * 2 + 1) * codes.shape[1] // (2 * columns)
         if thing.mirrored:
             pick_x = codes.shape[1] - 1 - pick_x
         number = self.add(thing.label, thing.colours, thing.gain, thing.instance)
-        self.stamp(codes[pick_y[:, None], pick_x], y0, x0, number, self.air_at(thing.z), thing.kind in looks.VEILED)
+        codes = codes.ravel().take(pick_y * codes.shape[1] + pick_x)
+        self.stamp(codes, y0, x0, number, self.air_at(thing.z), thing.kind in looks.VEILED)
 
     def darken_ground(self, x: float, z: float, across: float, along: float, strength: float) -> None:
-        """Darken an ellipse on the ground (half axes in metres), softly; strength 0 … 1."""
+        """Darken an ellipse on what is free of the ground (half axes in metres), softly; strength 0 … 1."""
         z0, z1 = max(z - along, NEAR), z + along
         if z1 <= NEAR:
             return
@@ -144,14 +145,23 @@ class Canvas:
         depth = (scale / (np.arange(top, bottom) + (0.5 - self.horizon)))[:, None]
         centre = self.middle + self.focal * self.across(x, depth) / depth
         reach = self.focal * across / z0
-        left, right = max(0, int(centre.min() - reach)), min(self.width, int(centre.max() + reach) + 1)
-        if left >= right:
+        box = self.visible(top, bottom, int(centre.min() - reach), min(self.width, int(centre.max() + reach) + 1))
+        if not box:
             return
-        off = (np.arange(left, right) + 0.5 - centre) * (depth / (self.focal * across))
-        away = off * off + ((depth - z) / along) * ((depth - z) / along)
-        left_over = 256 - (256 * strength * np.minimum(np.maximum(2 - 2 * away, 0), 1)).astype(np.int32)
-        air = self.air[top:bottom, left:right]
-        air[:] = ((air >> 8) * left_over & 0xFF00) + (air & 255)
+        y0, y1, x0, x1 = box
+        depth, centre = depth[y0 - top : y1 - top], centre[y0 - top : y1 - top]
+        dark = np.arange(x0, x1) + 0.5 - centre
+        dark *= depth / (self.focal * across)
+        dark *= dark
+        dark += ((depth - z) / along) * ((depth - z) / along)
+        dark *= -2
+        dark += 2
+        np.maximum(dark, 0, out=dark)
+        np.minimum(dark, 1, out=dark)
+        dark *= 256 * strength
+        air = self.air[y0:y1, x0:x1]
+        darkened = ((air >> 8) * (256 - dark.astype(np.uint16)) & 0xFF00) + (air & 255)
+        np.copyto(air, darkened, where=self.free[y0:y1, x0:x1])
 
 
 def whole(value: float) -> int:

@@ -6,6 +6,8 @@ Floats meet only + − · / and comparisons, which round alike on all machines; 
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from segedu.datasets._street import looks
@@ -33,6 +35,8 @@ def draw(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> tuple
             paint_wall(canvas, item, next(seen))
         else:
             _thing(canvas, item)
+    for spot in scene.ground.spots:
+        canvas.darken_ground(*spot)
     mask, ids = _truth(canvas)
     return _develop(canvas, scene.weather, rng), mask, ids
 
@@ -102,8 +106,6 @@ def _ground(canvas: Canvas, ground: Ground) -> None:
         edge = np.array(reach, np.float32)[np.minimum(z[:, 0], len(reach) - 1).astype(np.int32)][:, None]
         np.multiply(light, np.float32(ground.shadow_gain), out=light, where=x * side > edge * side)
     canvas.air[top:] = (light.astype(np.uint16) << 8) + canvas.hazy(z).astype(np.uint16)
-    for spot in ground.spots:
-        canvas.darken_ground(*spot)
 
 
 def _thing(canvas: Canvas, thing: Thing) -> None:
@@ -168,8 +170,11 @@ def _truth(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
 
 def _develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.ndarray:
     """Colours, light, haze; then the camera: exposure, blur, stray light, sensor noise."""
-    table = (np.array(canvas.palettes) * np.array(canvas.gains)[:, None, None]).transpose(2, 0, 1)[..., None]
-    table = np.minimum(table * (np.arange(32) / 16) + 0.5, 255).astype(np.uint16).reshape(3, -1)  # a row a channel
+    palettes = np.fromiter(chain.from_iterable(chain.from_iterable(canvas.palettes)), float).reshape(-1, 8, 3)
+    table = (palettes * np.array(canvas.gains)[:, None, None]).transpose(2, 0, 1)[..., None] * (np.arange(32) / 16)
+    table += 0.5
+    np.minimum(table, 255, out=table)
+    table = table.astype(np.uint16).reshape(3, -1)  # a row a channel
     light, haze = canvas.air >> 8, canvas.air & 255
     colour = table.take(canvas.what, 1)
     colour *= light
@@ -193,4 +198,4 @@ def _develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.n
     colour += weather.lift
     np.maximum(colour, 0, out=colour)
     np.minimum(colour, 255, out=colour)
-    return np.ascontiguousarray(colour.transpose(1, 2, 0), np.uint8)
+    return np.ascontiguousarray(colour.astype(np.uint8).transpose(1, 2, 0))
