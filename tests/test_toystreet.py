@@ -215,7 +215,7 @@ def test_bad_arguments_are_refused_with_a_sentence(arguments, says):
 
 
 def test_speed():
-    """The aim, 100 pictures a second on one core, is not reached: 35 are. Only a third of what is reached fails."""
+    """The aim is 100 pictures a second on one core; 36 to 48 are reached. Only three times too slow fails."""
     streets = ToyStreet("test")
     streets._read(0)  # tiles and sprites are made once
     best = []
@@ -227,4 +227,4 @@ def test_speed():
             times.append(time.process_time() - start)
         best.append(min(times))
     print(f"ToyStreet: {1 / np.mean(best):.0f} pictures a second at 160×120")
-    assert np.mean(best) < 3 / 35
+    assert np.mean(best) < 3 * 0.01
