@@ -110,7 +110,7 @@ def test_lesson_01_shows_a_mask_to_the_pointer_and_takes_an_outline(laboratory):
     assert "sky (0)" in street.get_by_role("status").inner_text()
 
     cell, painter = widget_of(page, sources, "widgets.scribble(")
-    score = cell + 1
+    score = cell + 2
     assert laboratory.printed(page, score) == "Nothing is painted yet.\n"
     drag(page, painter.locator("canvas"), (0.4, 0.2), (0.5, 0.8))
     laboratory.run_cell(page, score, 30)
