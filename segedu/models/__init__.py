@@ -1,5 +1,6 @@
 """The architectures: one a file, readable from top to bottom."""
 
+from segedu.models.fcn import FCN, PaperFCN
 from segedu.models.small import SmallNet
 
-__all__ = ["SmallNet"]
+__all__ = ["FCN", "PaperFCN", "SmallNet"]

@@ -31,10 +31,16 @@ class Normalise(nn.Module):
         return (image - self.mean) / self.std
 
 
-def convolution(in_channels: int, out_channels: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A 3×3 convolution that keeps the size (or divides it by `stride`, rounding up), batch normalisation, ReLU."""
+def convolution(
+    in_channels: int, out_channels: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """A convolution that keeps the size (or divides it by `stride`, rounding up), batch normalisation, ReLU.
+
+    kernel: odd; 3 is the usual 3×3.
+    """
+    padding = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=dilation, dilation=dilation, bias=False),
+        nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
