@@ -2,5 +2,6 @@
 
 from segedu.models.fcn import FCN, PaperFCN
 from segedu.models.small import SmallNet
+from segedu.models.unet import UNet
 
-__all__ = ["FCN", "PaperFCN", "SmallNet"]
+__all__ = ["FCN", "PaperFCN", "SmallNet", "UNet"]

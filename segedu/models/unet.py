@@ -1,0 +1,196 @@
+"""U-Net (Ronneberger, Fischer, Brox; arXiv 1505.04597): down to see widely, up to see finely. Built in lesson 06."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from segedu.models.parts import Normalise
+
+
+class UNet(nn.Module):
+    """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1.
+
+    `depth` times two convolutions and a 2×2 max pool lead down, and each time the channels double; two convolutions
+    work at the bottom; `depth` times a 2×2 transposed convolution doubles height and width and halves the channels,
+    what was seen at this size on the way down is put beside it (the skip), and two convolutions join both.
+
+    width:   channels at full size.     depth: how often height and width are halved, ≥ 1.
+    padding: True: 3×3 convolutions keep the size, and any H, W will do: the picture is continued at its right and lower
+             edge, by repeating the last column and row, to multiples of stride · 2^depth, and the logits are cut back
+             to (H, W). False, as in the paper: each 3×3 convolution loses a pixel at every edge, so the logits belong
+             to the middle of the picture; `output_size` says how many there are, and which sizes do not work.
+    stride:  1 works at the picture's full size, as in the paper. 2 works at half of it, several times as fast at the
+             same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
+             scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 likewise, 4×4.
+    batch_norm: batch normalisation between convolution and ReLU. The paper is older than it.
+    residual:   each pair of convolutions adds to its input (through a 1×1 convolution) instead of replacing it.
+    skips:      False leaves the skips away. Enlarging then keeps its channels instead of halving them, so that the
+                convolutions after it are as wide as with skips, and there are more parameters, not fewer.
+    dropout:    the probability at the end of the contracting path: in the last map before the last pool, and at the
+                bottom.
+    All weights start Gaussian with standard deviation √(2/N), N the connections into one unit (section 3 of the paper).
+    Raises ValueError for a depth under 1, and for a picture whose size `output_size` refuses.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        in_channels: int = 3,
+        width: int = 12,
+        depth: int = 4,
+        padding: bool = True,
+        stride: int = 1,
+        batch_norm: bool = True,
+        residual: bool = False,
+        skips: bool = True,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        if depth < 1:
+            raise ValueError(f"depth={depth} should be at least 1: so often a U-Net halves the height and width.")
+        self.config = {
+            "num_classes": num_classes, "in_channels": in_channels, "width": width, "depth": depth, "padding": padding,
+            "stride": stride, "batch_norm": batch_norm, "residual": residual, "skips": skips, "dropout": dropout,
+        }  # fmt: skip
+        self.depth, self.padding, self.stride, self.skips = depth, padding, stride, skips
+        channels = [width * 2**level for level in range(depth + 1)]
+
+        def pair(inputs: int, outputs: int) -> nn.Module:
+            convolutions = two_convolutions(inputs, outputs, padding=padding, batch_norm=batch_norm)
+            return Residual(convolutions, inputs, outputs) if residual else convolutions
+
+        self.normalise = Normalise(in_channels)
+        inputs = [in_channels * stride**2, *channels[:-2]]
+        self.down = nn.ModuleList(pair(i, o) for i, o in zip(inputs, channels[:-1], strict=True))
+        self.bottom = pair(channels[-2], channels[-1])
+        self.dropout = nn.Dropout(dropout)
+        self.enlarge = nn.ModuleList(
+            nn.ConvTranspose2d(2 * c, c if skips else 2 * c, 2, stride=2) for c in reversed(channels[:-1])
+        )
+        self.up = nn.ModuleList(pair(2 * c, c) for c in reversed(channels[:-1]))
+        self.score = nn.Conv2d(width, num_classes * stride**2, 1)
+        self.apply(start_gaussian)
+
+    @classmethod
+    def paper(cls, num_classes: int = 2, in_channels: int = 1) -> UNet:
+        """U-Net as published: (N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388).
+
+        23 convolutions without padding, 64 … 1024 channels, ReLU, no batch normalisation, dropout ½: 31,030,658
+        parameters with one channel in and two classes. Other sizes: see `output_size`.
+        The paper does not say how grey values come in; (grey − ½)/¼ gives them about the unit variance that its
+        initial weights are meant to keep. The authors' release differs from the paper's figure in one more ReLU, after
+        each transposed convolution; this is the figure.
+        """
+        return cls(num_classes, in_channels=in_channels, width=64, padding=False, batch_norm=False, dropout=0.5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.normalise(image)
+        height, width = self.output_size(image.shape[-2:])
+        if self.padding:
+            multiple = self.stride * 2**self.depth
+            x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        # The channels of a pixel side by side in memory: a third faster on a CPU, where few channels are many pixels.
+        x = F.pixel_unshuffle(x, self.stride).contiguous(memory_format=torch.channels_last)
+        seen = []
+        for level, convolutions in enumerate(self.down, start=1):
+            x = convolutions(x)
+            if level == self.depth:
+                x = self.dropout(x)
+            seen.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.dropout(self.bottom(x))
+        for enlarge, convolutions in zip(self.enlarge, self.up, strict=True):
+            x, skip = enlarge(x), seen.pop()
+            if self.skips:
+                x = torch.cat([crop(skip, x), x], dim=1)
+            x = convolutions(x)
+        return F.pixel_shuffle(self.score(x), self.stride)[..., :height, :width]
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) of the logits for a picture of (height, width) `size`.
+
+        With padding it is `size`. Without, it is the middle of the picture: 572 → 388, a picture 184 pixels larger than
+        the logits at depth 4; every pool must see an even size, and something must be left.
+        Raises ValueError that names the next size that works.
+        """
+        if self.padding:
+            return tuple(size)
+        output = tuple(unpadded(side, self.depth, self.stride) for side in size)
+        if None in output:
+            works = tuple(next(n for n in count(side) if unpadded(n, self.depth, self.stride)) for side in size)
+            raise ValueError(
+                f"A picture of {size[0]} × {size[1]} pixels does not fit an unpadded U-Net of depth {self.depth}: each "
+                f"pool must see an even size, and something must be left. The next size that fits is {works[0]} × "
+                f"{works[1]}; mirror the borders to reach it, or use padding=True."
+            )
+        return output
+
+
+class Residual(nn.Module):
+    """Two convolutions whose result is added to what went in (He et al., arXiv 1512.03385, section 3.2)."""
+
+    def __init__(self, convolutions: nn.Sequential, in_channels: int, out_channels: int):
+        super().__init__()
+        self.convolutions = convolutions[:-1]  # the last ReLU comes after the sum
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        change = self.convolutions(x)
+        return F.relu(crop(self.shortcut(x), change) + change)
+
+
+def two_convolutions(in_channels: int, out_channels: int, *, padding: bool, batch_norm: bool) -> nn.Sequential:
+    """Two 3×3 convolutions, each followed by batch normalisation (if asked for) and ReLU."""
+    layers = []
+    for inputs in (in_channels, out_channels):
+        layers.append(nn.Conv2d(inputs, out_channels, 3, padding=1 if padding else 0, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(out_channels))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The middle of (N, C, H, W) `larger`, as high and wide as `like`; all of it where both have one size."""
+    top, left = ((a - b) // 2 for a, b in zip(larger.shape[-2:], like.shape[-2:], strict=True))
+    return larger[..., top : top + like.shape[-2], left : left + like.shape[-1]]
+
+
+def unpadded(side: int, depth: int, stride: int = 1) -> int | None:
+    """How many pixels of `side` come out of an unpadded U-Net; None where a pool meets an odd size or nothing is left.
+
+    Two 3×3 convolutions take 4 pixels away.
+    """
+    if side % stride:
+        return None
+    side //= stride
+    for _ in range(depth):
+        side -= 4
+        if side % 2:
+            return None
+        side //= 2
+    side -= 4
+    for _ in range(depth):
+        side = 2 * side - 4
+    return stride * side if side > 0 else None
+
+
+def start_gaussian(layer: nn.Module) -> None:
+    """Weights of a convolution from a Gaussian of standard deviation √(2/N), biases zero (paper, section 3)."""
+    if isinstance(layer, nn.Conv2d):
+        connections = layer.weight[0].numel()
+    elif isinstance(layer, nn.ConvTranspose2d):
+        # With stride = kernel no two windows overlap: each output has one weight a channel. torch's kaiming_normal_
+        # counts the output channels here, times the whole kernel.
+        connections = layer.in_channels
+    else:
+        return
+    nn.init.normal_(layer.weight, std=math.sqrt(2 / connections))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
