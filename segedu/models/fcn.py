@@ -34,7 +34,7 @@ class FCN(nn.Module):
     Raises ValueError for another stride or trunk.
     """
 
-    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 16, stride: int = 8, trunk: str = "vgg"):
+    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8, trunk: str = "vgg"):
         super().__init__()
         _check_stride(stride)
         if trunk not in TRUNKS:
