@@ -8,6 +8,7 @@ import pytest
 import torch
 from make_broken_masks import FOLDER, contents, encode
 from PIL import Image
+from scipy import ndimage
 from torchvision import tv_tensors
 
 from segedu.labels import IGNORE_COLOUR, STREET, LabelTable
@@ -17,6 +18,7 @@ from segedu.masks import (
     from_polygons,
     from_rle,
     read_mask,
+    separate,
     to_colours,
     to_rle,
     validate_mask,
@@ -298,3 +300,73 @@ def test_run_lengths_that_cannot_be_are_refused():
     assert "sum to 6" in message(from_rle, {"size": [2, 3], "counts": [8, -2]})
     assert "compressed" in message(from_rle, {"size": [2, 3], "counts": "PPYo0"})
     assert "zeros and ones" in message(to_rle, np.array([[0, 2]]))
+
+
+def test_separate_by_hand():
+    touching = np.array([[1, 1, 1, 7, 7, 7, 0, 7, 0, 0, 9, 9]] * 3)
+    assert separate(touching)[1].tolist() == [1, 1, 0, 0, 7, 7, 0, 7, 0, 0, 9, 9]
+    assert separate(touching, 4)[1].tolist() == [1, 0, 0, 0, 0, 7, 0, 7, 0, 0, 9, 9]
+    corner = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]])
+    assert separate(corner).tolist() == [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 2], [0, 0, 2, 2]]
+
+
+def test_separate_leaves_alone_what_touches_nothing():
+    one = np.ones((5, 6), np.uint8)
+    for instances in (one, 0 * one, np.pad(one, 2), np.array([[3, 0, 4]])):
+        assert np.array_equal(separate(instances), instances)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint16, np.int64, torch.int64, "mask"])
+def test_separate_keeps_ids_and_dtype_and_the_callers_map(kind):
+    ids = np.zeros((8, 9), np.int64)
+    ids[:4, :4], ids[:4, 4:], ids[4:, :] = 1, 65_000, 255
+    if kind == torch.int64:
+        given = torch.from_numpy(ids.copy())
+    else:
+        given = tv_tensors.Mask(torch.from_numpy(ids.copy())) if kind == "mask" else ids.astype(kind)
+    apart = separate(given)
+    assert isinstance(apart, np.ndarray) and apart.dtype == (np.int64 if kind in ("mask", torch.int64) else kind)
+    assert set(np.unique(apart)) == {0, 1, 255, 65_000}
+    assert np.array_equal(np.asarray(given), ids), "the caller's map is as it was"
+    assert np.array_equal(separate(apart), apart), "a second cut finds nothing to do"
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_after_the_cut_every_component_is_of_one_object_and_none_is_lost(width):
+    random = np.random.default_rng(width)
+    points = random.integers(0, 60, (25, 2))
+    rows, columns = np.mgrid[:60, :60]
+    distance = np.hypot(rows[..., None] - points[:, 0], columns[..., None] - points[:, 1])
+    cells = np.where(distance.min(2) < 9, 1 + 3 * distance.argmin(2), 0)
+    apart = separate(cells, width)
+    assert set(np.unique(apart)) == set(np.unique(cells))
+    components, count = ndimage.label(apart, np.ones((3, 3)))
+    assert all(len(np.unique(apart[components == n])) == 1 for n in range(1, count + 1))
+    assert ndimage.label(cells, np.ones((3, 3)))[1] < 0.5 * count, "the cells touched before"
+    changed = (apart != cells) & (apart == 0)
+    assert np.array_equal(changed, apart != cells), "pixels only become background"
+    reach = ndimage.maximum_filter(cells, width + 1) != ndimage.minimum_filter(np.where(cells, cells, 99), width + 1)
+    literal = (cells > 0) & reach
+    erased = set(np.unique(cells)) - set(np.unique(cells[~literal]))
+    assert np.array_equal(changed, literal & ~np.isin(cells, list(erased))), "another object in the square window"
+
+
+def test_separate_loses_no_thin_object():
+    between = np.array([[1, 1, 1, 5, 2, 2, 2]] * 4)
+    assert separate(between)[0].tolist() == [1, 1, 0, 5, 0, 2, 2]
+    assert separate(np.array([[3, 4]])).tolist() == [[3, 4]], "as the docstring says: both too thin, both stay"
+
+
+@pytest.mark.parametrize(
+    ("instances", "width", "error", "words"),
+    [
+        (np.ones((4, 4), int), 3, ValueError, "width=3 .* even"),
+        (np.ones((4, 4), int), 0, ValueError, "at least 2"),
+        (np.array([[0, -1]]), 2, MaskError, "hold -1"),
+        (np.ones((2, 4, 4), int), 2, MaskError, r"\(2, 4, 4\)"),
+        (np.array([[0.5, 1]]), 2, MaskError, "0.5"),
+    ],
+)
+def test_separate_refuses_what_it_cannot_mean(instances, width, error, words):
+    with pytest.raises(error, match=words):
+        separate(instances, width)
