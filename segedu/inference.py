@@ -11,33 +11,123 @@ from PIL import Image, ImageOps
 from torch import nn
 from torch.nn import functional as F
 
+from segedu import tiling
+
 # The smallest height and width that every architecture takes; smaller pictures are continued at their border.
 SMALLEST = 32
 
 
-def semantic_segmentation(model: nn.Module, image) -> np.ndarray:
-    """(H, W) uint8 class ids: the class with the highest logit at every pixel of the picture.
+def semantic_segmentation(
+    model: nn.Module,
+    image,
+    *,
+    tile: int | tuple[int, int] | None = None,
+    margin: int | None = None,
+    out: np.ndarray | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """(H, W) uint8 class ids: the class with the highest logit at every pixel of the picture; `out`, if that is given.
 
     model: any model of segedu.models, or a module that turns (1, channels, H, W) in 0…1 into logits of the same H, W.
+        One whose logits are smaller, and which says so by `output_size` (UNet without padding), sees the picture with
+        mirrored borders, so that it has an answer for every pixel.
     image: a path, a PIL picture, an array (H, W), (H, W, 3) or (H, W, 4), or a tensor (C, H, W); see `picture_tensor`.
+        With `tile`, an array may also be a numpy.memmap: only one tile of it is in memory at a time.
+    tile: None: the whole picture at once. An int or (height, width): that much of the result at a time, rounded up to
+        multiples of 64, for pictures whose maps would not fit into memory (U-Net's overlap-tile strategy).
+    margin: how many pixels around a tile the model sees in addition, rounded up to multiples of 64. None: as many as it
+        needs, which is measured (tiling.needed_margin). Then the logits are those of the whole picture but for rounding
+        (1e-5), if the model pads to whole strides by itself, as UNet does, or the picture's sides are multiples of its
+        stride. With fewer, the ids differ near the borders of the tiles. A model without padding needs no margin.
+    out: an integer array or memmap (H, W) that the ids are written to, tile by tile.
+    progress: show a bar that counts tiles.
     The model works in eval mode without gradients, on the device where it is; its mode is put back afterwards.
+    Raises ValueError where no margin is enough (a model with image pooling) and none is given.
     """
-    picture = picture_tensor(image, channels=getattr(model, "config", {}).get("in_channels", 3))
+    pixels = _pixels(image)
+    height, width = pixels.shape[1:]
+    if out is None:
+        out = np.empty((height, width), np.uint8)
+    elif out.shape != (height, width) or not np.issubdtype(out.dtype, np.integer):
+        raise ValueError(f"out must be an integer array of shape {(height, width)}; it is {out.dtype} {out.shape}.")
+    channels = getattr(model, "config", {}).get("in_channels", 3)
     with evaluation_mode(model), torch.inference_mode():
-        return predict_logits(model, picture[None])[0].argmax(0).to(torch.uint8).cpu().numpy()
+        if tile is None:
+            picture = _in_channels(_to_unit_range(_copied(pixels)), channels)
+            out[:] = predict_logits(model, picture[None])[0].argmax(0).to(torch.uint8).cpu().numpy()
+            return out
+        for rows, columns in _bar(_tiles(model, (height, width), tile, margin, channels), progress):
+            down = tiling.mirrored(rows.first, rows.last, height)
+            across = tiling.mirrored(columns.first, columns.last, width)
+            seen = _in_channels(_to_unit_range(_copied(pixels[:, down[:, None], across])), channels)
+            ids = tile_logits(model, seen, rows, columns).argmax(0)
+            out[rows.start : rows.stop, columns.start : columns.stop] = ids.to(torch.uint8).cpu().numpy()
+    return out
+
+
+def tile_logits(model: nn.Module, seen: torch.Tensor, rows: tiling.Tile, columns: tiling.Tile) -> torch.Tensor:
+    """(num_classes, h, w) logits of one tile; seen: (C, …) in 0…1, what the network sees for it."""
+    if tiling.is_unpadded(model):
+        logits = logits_of(model(_on_device_of(model, seen[None])))[0]
+        return logits[:, : rows.stop - rows.start, : columns.stop - columns.start]
+    logits = predict_logits(model, seen[None])[0]
+    return logits[
+        :,
+        rows.start - rows.first : rows.stop - rows.first,
+        columns.start - columns.first : columns.stop - columns.first,
+    ]
+
+
+def _tiles(
+    model: nn.Module, size: tuple[int, int], tile: int | tuple[int, int], margin: int | None, channels: int
+) -> list[tuple[tiling.Tile, tiling.Tile]]:
+    sides = (tile, tile) if isinstance(tile, int) else tuple(tile)
+    if len(sides) != 2 or min(sides) < 1 or (margin is not None and margin < 0):
+        raise ValueError(f"tile={tile!r} and margin={margin!r} should be (height, width) ≥ 1 and a margin ≥ 0.")
+    if tiling.is_unpadded(model):
+        rows, columns = (tiling.unpadded_tiles(model, *pair) for pair in zip(size, sides, strict=True))
+    else:
+        if margin is None:
+            device = _on_device_of(model, torch.empty(0)).device
+            margin = tiling.needed_margin(lambda picture: predict_logits(model, picture), channels, device)
+        rows, columns = (tiling.tiles(*pair, margin) for pair in zip(size, sides, strict=True))
+    return [(row, column) for row in rows for column in columns]
+
+
+def _bar(tiles: list, progress: bool):
+    if not progress:
+        return tiles
+    from tqdm.auto import tqdm  # here: in a notebook it imports ipywidgets, which `import segedu` must not
+
+    return tqdm(tiles, desc="tiles", unit=" tiles")
 
 
 def predict_logits(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """(N, num_classes, H, W) logits for pictures (N, C, H, W) in 0…1 of any size, on the model's device.
 
-    Pictures under 32 pixels are continued by repeating their last row and column, and the logits cut back.
+    Pictures under 32 pixels are continued by repeating their last row and column, and the logits cut back. A model
+    without padding, whose logits are smaller than its picture, sees the borders mirrored.
     """
     height, width = images.shape[-2:]
-    parameter = next(model.parameters(), None)
-    images = images if parameter is None else images.to(parameter.device)
-    missing = (max(0, SMALLEST - width), max(0, SMALLEST - height))
-    images = F.pad(images, (0, missing[0], 0, missing[1]), mode="replicate")
+    images = _on_device_of(model, images)
+    if tiling.is_unpadded(model):
+        seen = [tiling.input_side(model, side) for side in (height, width)]
+        given = model.output_size(tuple(seen))
+        border = [(a - b) // 2 for a, b in zip(seen, given, strict=True)]
+        down, across = (
+            torch.from_numpy(tiling.mirrored(-b, s - b, side)).to(images.device)
+            for b, s, side in zip(border, seen, (height, width), strict=True)
+        )
+        images = images[..., down[:, None], across]
+    else:
+        missing = (max(0, SMALLEST - width), max(0, SMALLEST - height))
+        images = F.pad(images, (0, missing[0], 0, missing[1]), mode="replicate")
     return logits_of(model(images))[..., :height, :width]
+
+
+def _on_device_of(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    parameter = next(model.parameters(), None)
+    return images if parameter is None else images.to(parameter.device)
 
 
 def logits_of(output) -> torch.Tensor:
@@ -66,6 +156,11 @@ def picture_tensor(image, *, channels: int = 3) -> torch.Tensor:
     channels: 3 (grey pictures are repeated) or 1 (colours become grey as Pillow does: 0.299, 0.587, 0.114).
     Raises ValueError or TypeError, as a sentence, for anything else: values outside the range, NaN, an empty picture.
     """
+    return _in_channels(_to_unit_range(_copied(_pixels(image))), channels)
+
+
+def _pixels(image) -> np.ndarray | torch.Tensor:
+    """The picture's values as they are, (C, H, W) with C in 1, 3, 4; an array or tensor is not copied."""
     if isinstance(image, (str, Path)):
         try:
             image = Image.open(image)
@@ -75,17 +170,27 @@ def picture_tensor(image, *, channels: int = 3) -> torch.Tensor:
         image = ImageOps.exif_transpose(image)
         image = np.array(image if image.mode in ("L", "I;16", "RGB") else image.convert("RGB"))
     if isinstance(image, np.ndarray):
-        image = torch.from_numpy(np.ascontiguousarray(image if image.ndim != 2 else image[..., None]))
-        if image.ndim == 3:
-            image = image.movedim(-1, 0)
-    if not isinstance(image, torch.Tensor):
+        image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0) if image.ndim == 3 else image
+    elif isinstance(image, torch.Tensor):
+        image = image.as_subclass(torch.Tensor)
+    else:
         raise TypeError(f"A picture is a path, a PIL picture, an array or a tensor, not {type(image).__name__}.")
     if image.ndim != 3 or image.shape[0] not in (1, 3, 4) or 0 in image.shape:
         raise ValueError(
             f"A picture is an array (H, W), (H, W, 3) or (H, W, 4), or a tensor (C, H, W) with 1, 3 or 4 channels; "
             f"this one, as a tensor, is {tuple(image.shape)}."
         )
-    picture = _to_unit_range(image.as_subclass(torch.Tensor))[:3]
+    return image
+
+
+def _copied(pixels: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """The same values as a tensor that may be written to; a memmap is read here."""
+    return torch.from_numpy(np.array(pixels)) if isinstance(pixels, np.ndarray) else pixels
+
+
+def _in_channels(picture: torch.Tensor, channels: int) -> torch.Tensor:
+    """(channels, H, W) of (1, 3 or 4, H, W): grey is repeated, colour becomes grey, transparency is dropped."""
+    picture = picture[:3]
     if len(picture) == channels:
         return picture
     if channels == 3:
