@@ -1,6 +1,6 @@
 """Run the measurements in this folder, as `make bench` does: all of them, or those whose names follow."""
 
-import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,4 +9,5 @@ HERE = Path(__file__).resolve().parent
 for script in sorted(HERE.glob("[a-z]*.py")):
     if len(sys.argv) == 1 or script.stem in sys.argv[1:]:
         print(f"{script.stem}:", flush=True)
-        runpy.run_path(str(script), run_name="__main__")
+        if subprocess.call([sys.executable, str(script)]):
+            sys.exit(f"{script.stem} failed: see its message above.")
