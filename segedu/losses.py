@@ -1,11 +1,20 @@
-"""What training makes small: cross-entropy first, then three losses for unequal classes. Built in lesson 04."""
+"""What training makes small: cross-entropy first, then three losses for unequal classes (built in lesson 04).
+
+At the end the weights by which U-Net learns the gaps between touching cells (built in lesson 07).
+"""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from segedu.labels import IGNORE_INDEX
+
+# Objects farther away than this many sigma count as infinitely far in the border weights: exp(−5²/2) = 4e-6.
+FAR = 5
 
 
 def cross_entropy(
@@ -79,6 +88,51 @@ def lovasz_softmax(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: 
     jaccard = 1 - (total - found) / (total + (1 - truth_sorted).cumsum(0)).clamp(min=1)
     steps = jaccard.diff(dim=0, prepend=jaccard.new_zeros(1, jaccard.shape[1]))
     return _mean_of_present((errors * steps).sum(0), truth.any(0)) + 0 * logits.sum()
+
+
+def border_weight_map(
+    instances: np.ndarray | torch.Tensor,
+    w0: float = 10.0,
+    sigma: float = 5.0,
+    *,
+    class_weights: tuple[float, float] = (1.0, 1.0),
+) -> torch.Tensor:
+    """How much each pixel should weigh in the loss, so that gaps between objects are learnt: (H, W) float32.
+
+    In the background class_weights[0] + w0 · exp(−(d1 + d2)² / (2 sigma²)), where d1 and d2 are the distances in pixels
+    to the nearest pixels of the nearest and of the second nearest object; in objects class_weights[1]. With fewer than
+    two objects there is no gap, d2 is infinite, and only the class weights are left.
+
+    instances: (H, W) object ids, 0 = background. Objects that touch have no gap to weigh: masks.separate(…) first.
+    w0, sigma: ≥ 0 and > 0 pixels. 10 and 5 belong to the paper's 572-pixel tiles; scale sigma with the picture:
+        5 · (shorter side)/572 keeps the paper's proportion, and below 1 it reaches over one pixel only.
+    class_weights: w_c of background and objects; the paper balances their frequencies by it.
+    The result is for `cross_entropy(…, pixel_weights=…)`. Its error is at most w0 · exp(−25/2), 4e-6 · w0: d1 + d2
+    above 5 sigma may count as infinite. 300 cells in 512×512 pixels take about 0.2 s.
+    Raises TypeError or ValueError for anything but a map of whole numbers ≥ 0, or for parameters out of range.
+    Source: U-Net (arXiv 1505.04597), equation 2, which says nothing of pixels in cells; their border is no gap.
+    """
+    from scipy import ndimage  # here, because it takes long to import and is needed nowhere else in training
+
+    ids = np.asarray(instances)
+    if ids.dtype.kind not in "bui":
+        raise TypeError(f"Object ids are whole numbers, got {ids.dtype}: instances.astype(int), if they are whole.")
+    if ids.ndim != 2 or ids.size == 0 or ids.min() < 0:
+        raise ValueError(f"instances must be one (height, width) map of ids ≥ 0, got shape {ids.shape}.")
+    if w0 < 0 or sigma <= 0:
+        raise ValueError(f"w0={w0} should be at least 0 and sigma={sigma} above 0.")
+    reach = math.ceil(FAR * sigma)
+    nearest, second = np.full((2, *ids.shape), np.inf)
+    # Ids 1, 2, 3, … without gaps, so that find_objects' list is no longer than there are objects.
+    dense = np.unique(np.append(np.zeros(1, ids.dtype), ids), return_inverse=True)[1][1:].reshape(ids.shape)
+    for number, box in enumerate(ndimage.find_objects(dense), start=1):
+        window = tuple(slice(max(side.start - reach, 0), side.stop + reach) for side in box)
+        distance = ndimage.distance_transform_edt(dense[window] != number)
+        second[window] = np.minimum(second[window], np.maximum(nearest[window], distance))
+        nearest[window] = np.minimum(nearest[window], distance)
+    gap = w0 * np.exp(-((nearest + second) ** 2) / (2 * sigma**2))
+    background, inside = class_weights
+    return torch.from_numpy(np.where(ids == 0, background + gap, inside).astype(np.float32))
 
 
 def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> torch.Tensor:
