@@ -33,19 +33,9 @@ class ConfusionMatrix:
         a target outside 0 … num_classes − 1 that is not ignored, or such a prediction at a pixel that counts.
         Nothing is counted when it raises.
         """
-        prediction, target = (torch.as_tensor(x).detach().cpu() for x in (prediction, target))
-        for name, ids in (("prediction", prediction), ("target", target)):
-            if ids.is_floating_point() or ids.is_complex():
-                raise TypeError(
-                    f"The {name} must hold class ids (integers), got {ids.dtype} of shape {tuple(ids.shape)}; "
-                    "turn logits (N, C, H, W) into ids with logits.argmax(1)."
-                )
-        if prediction.shape != target.shape:
-            raise ValueError(
-                f"Prediction and target must have one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}."
-            )
+        prediction, target = two_maps(prediction, target)
         counted = target != self.ignore_index
-        prediction, target = prediction[counted].long(), target[counted].long()
+        prediction, target = prediction[counted], target[counted]
         for name, ids in (("target", target), ("prediction", prediction)):
             wrong = ids[(ids < 0) | (ids >= self.num_classes)]
             if len(wrong):
@@ -96,3 +86,19 @@ class ConfusionMatrix:
             f"ConfusionMatrix({self.num_classes} classes, {self.counts.sum().item():,} pixels, "
             f"mean IoU {self.mean_iou():.3f}, pixel accuracy {self.pixel_accuracy():.3f})"
         )
+
+
+def two_maps(prediction, target) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both as plain int64 tensors on the CPU. Raises TypeError if one holds no integers, ValueError for two shapes."""
+    maps = tuple(torch.as_tensor(x).detach().cpu().as_subclass(torch.Tensor) for x in (prediction, target))
+    for name, ids in zip(("prediction", "target"), maps, strict=True):
+        if ids.is_floating_point() or ids.is_complex():
+            raise TypeError(
+                f"The {name} must hold ids (integers), got {ids.dtype} of shape {tuple(ids.shape)}; "
+                "turn logits (N, C, H, W) into class ids with logits.argmax(1)."
+            )
+    if maps[0].shape != maps[1].shape:
+        raise ValueError(
+            f"Prediction and target must have one shape, got {tuple(maps[0].shape)} and {tuple(maps[1].shape)}."
+        )
+    return maps[0].long(), maps[1].long()
