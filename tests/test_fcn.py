@@ -296,7 +296,6 @@ def test_the_paper_form_is_known_to_load():
     [
         (lambda: FCN(3, stride=4), "stride=4 is unknown; an FCN has stride 32, 16 or 8"),
         (lambda: FCN.paper(3, stride=64), "stride=64 is unknown"),
-        (lambda: FCN(3, trunk="resnet"), "trunk='resnet' is unknown; FCN has 'vgg'"),
         (lambda: PaperFCN(3, inputs="grey"), "inputs='grey' is unknown; the paper's FCN takes 'caffe', 'torchvision'"),
         (lambda: FCN.grown_from(FCN(3, width=4, stride=8)), "stride=4 is unknown"),
         (lambda: FCN(3, width=4)(torch.rand(3, 64, 64)), "a batch of one"),

@@ -20,31 +20,27 @@ from segedu.models.parts import Normalise, convolution
 class FCN(nn.Module):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
-    Five stages, each ending in a 2×2 pooling, a head of two convolutions where VGG has its fully connected layers, and
-    a 1×1 convolution that scores each place. stride=32 enlarges these scores 32 times at once; stride=16 first doubles
-    them and adds scores of the fourth stage; stride=8 adds those of the third stage, too.
+    A narrow VGG with batch normalisation: five stages, each ending in a 2×2 pooling; a head of two convolutions where
+    VGG has its fully connected layers; a 1×1 convolution that scores each place. stride=32 enlarges these scores 32
+    times at once; stride=16 first doubles them and adds scores of the fourth stage; stride=8 adds those of the third
+    stage, too.
 
     width: channels of the first stage; the others have 2, 4, 8 and 8 times as many, as in VGG.
     stride: 32, 16 or 8: how many pixels lie between two places of the finest scores.
-    trunk: "vgg", a narrow VGG with batch normalisation, is the lesson's.
 
     As in the paper all score layers start at zero, doubling starts as bilinear interpolation and is learnt, and the
-    last enlargement stays bilinear. Otherwise than in the paper, no layer shifts the picture: poolings round up, and
-    what is enlarged beyond the finer map, or beyond the picture, is cut off on the right and below.
-    Raises ValueError for another stride or trunk.
+    last enlargement stays bilinear. Unlike in the paper, no layer shifts the picture: poolings round up, and what is
+    enlarged beyond the finer map, or beyond the picture, is cut off on the right and below.
+    Raises ValueError for another stride.
     """
 
-    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8, trunk: str = "vgg"):
+    def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8):
         super().__init__()
         _check_stride(stride)
-        if trunk not in TRUNKS:
-            raise ValueError(f"trunk={trunk!r} is unknown; FCN has {', '.join(map(repr, TRUNKS))}.")
-        self.config = {
-            "num_classes": num_classes, "in_channels": in_channels, "width": width, "stride": stride, "trunk": trunk,
-        }  # fmt: skip
+        self.config = {"num_classes": num_classes, "in_channels": in_channels, "width": width, "stride": stride}
         self.stride = stride
         self.normalise = Normalise(in_channels)
-        self.trunk = TRUNKS[trunk](in_channels, width)
+        self.trunk = vgg_stages(in_channels, width)
         self.head = nn.Sequential(convolution(8 * width, 16 * width), convolution(16 * width, 16 * width, kernel=1))
         self.score = zero_score(16 * width, num_classes)
         if stride <= 16:
@@ -99,9 +95,6 @@ def vgg_stages(in_channels: int, width: int) -> nn.ModuleList:
         stages.append(nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True)))
         before = channels
     return stages
-
-
-TRUNKS = {"vgg": vgg_stages}
 
 
 class PaperFCN(nn.Module):
@@ -284,7 +277,6 @@ def crop_offsets(stride: int) -> dict[str, int]:
         if finer.step >= stride:
             grid = grid.enlarged(2)
             offsets[name] = round((grid.first - finer.first) / finer.step)
-            # the finer map is cut to the enlarged one, which stays where it is
     offsets["image"] = round(image.first - grid.enlarged(stride).first)
     return offsets
 
