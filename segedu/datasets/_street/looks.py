@@ -49,11 +49,17 @@ def clouds(width: int) -> np.ndarray:
     return (noise(90, 4) + noise(91, 16)[np.arange(256) * 2 & 255] // 2)[:, columns]
 
 
+@functools.cache
+def flat_noise(seed: int, coarsest: int) -> np.ndarray:
+    """(256 · 256,) int16: noise, row after row."""
+    return noise(seed, coarsest).ravel().astype(np.int16)
+
+
 @functools.lru_cache(maxsize=4)
 def grain(height: int, width: int) -> np.ndarray:
-    """(height, width) uint8, to be added to the codes of roofs; what is negative is counted from 256 down."""
+    """(height, width) int32, to be added to the codes of roofs."""
     more = [(0, max(0, length - 256)) for length in (height, width)]
-    return np.pad(noise(8, 64) // 24, more, mode="wrap").astype(np.uint8)
+    return np.pad(noise(8, 64) // 24, more, mode="wrap")
 
 
 def _masonry(kind: int) -> np.ndarray:
@@ -169,13 +175,16 @@ def tiles() -> tuple[np.ndarray, dict[str, list[int]]]:
     return np.stack(made), parts
 
 
-@functools.lru_cache(maxsize=64)
-def texture(parts: tuple) -> np.ndarray:
-    """A wall's codes, row 0 at the bottom: its tiles (part, which of them) by storey, between two empty rows."""
+@functools.cache
+def atlas() -> tuple[np.ndarray, dict[tuple[str, int], int], set[str]]:
+    """All tiles end to end, an empty one first; where the tile (part, which of them) starts; parts without holes."""
     made, names = tiles()
-    rows = [np.concatenate([made[names[name][k % len(names[name])]] for name, k in storey], 1) for storey in parts]
-    empty = np.zeros((1, rows[0].shape[1]), np.uint8)
-    return np.concatenate([empty, *rows, empty])
+    flat = np.concatenate([np.zeros(TILE * TILE, np.uint8), made.ravel()])
+    places = {
+        (name, k): (numbers[k % len(numbers)] + 1) * TILE * TILE for name, numbers in names.items() for k in range(3)
+    }
+    solid = {name for name, numbers in names.items() if (made[numbers] >= 32).all()}
+    return flat, places, solid
 
 
 # ---- sprites, made once

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -174,6 +175,7 @@ class Wall:
     depth: float
     bays: float
     roof: tuple[float, float, Colour] | None = None  # height of the ridge over the eaves, how far behind them, colour
+    kind: ClassVar[str] = "wall"
 
 
 @dataclass(slots=True)

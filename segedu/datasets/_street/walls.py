@@ -1,99 +1,15 @@
-"""Walls: where each is seen, column by column of the picture, and its painting."""
+"""The fronts of all walls at once: first column by column of the picture, then pixel by pixel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from segedu.datasets._street import looks
-from segedu.datasets._street.canvas import NEAR, Canvas, whole
-from segedu.datasets._street.looks import OWN, TILE, code
+from segedu.datasets._street.canvas import NEAR, Canvas, runs
+from segedu.datasets._street.looks import TILE
 from segedu.datasets._street.scene import Wall
-
-
-@dataclass(slots=True)
-class Outline:
-    """A wall as it is seen: rows of its edges, texels and air, one of each a column from `first` on."""
-
-    first: int
-    upper: np.ndarray
-    lower: np.ndarray
-    start: np.ndarray  # texels up the wall at row 0, and how many fewer a row
-    slope: np.ndarray
-    texel: np.ndarray  # along the wall
-    air: np.ndarray
-
-
-def outlines(canvas: Canvas, walls: list[Wall]) -> list[Outline | None]:
-    """How the walls are seen, None for what is beside the picture. Computed for all at once, in (walls, columns)."""
-    numbers = [(*w.start, *w.end, w.top, w.bottom, w.bays, len(w.parts[0]), len(w.parts)) for w in walls]
-    x0, z0, x1, z1, top, bottom, bays, tiles, storeys = np.array(numbers, float).reshape(-1, 9).T[:, :, None]
-    # Beside a wall, the numbers of a column mean nothing, and are not looked at.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        begin = np.where(z0 < NEAR, (NEAR - z0) / (z1 - z0), 0.0)  # the part of the wall that is behind the camera
-        x0, z0 = x0 + begin * (x1 - x0), np.maximum(z0, NEAR)
-        a, b = canvas.across(x0, z0), canvas.across(x1, z1)
-        ray = (np.arange(canvas.width) + (0.5 - canvas.middle)) / canvas.focal
-        along = (ray * z0 - a) / ((b - a + 1e-9) - ray * (z1 - z0))
-    along = np.minimum(np.maximum(along, 0), 0.9999)
-    z = z0 + along * (z1 - z0)
-    upper = canvas.horizon + canvas.focal * (canvas.camera.height - top) / z
-    lower = canvas.horizon + canvas.focal * (canvas.camera.height - bottom) / z
-    texel = ((begin + along * (1 - begin)) * (bays * TILE)).astype(np.int32) % (tiles * TILE).astype(np.int32)
-    slope = (storeys * TILE / (lower - upper)).astype(np.float32)
-    start = lower.astype(np.float32) * slope + 1
-    air = ((128 << 8) + canvas.hazy(z)).astype(np.uint16)
-    ends = np.hstack([canvas.middle + canvas.focal * a / z0, canvas.middle + canvas.focal * b / z1]).tolist()
-    seen = []
-    for k, (u0, u1) in enumerate(ends):
-        first, last = max(0, whole(min(u0, u1))), min(canvas.width, whole(max(u0, u1)))
-        columns = np.s_[k, first:last]
-        parts = (plane[columns] for plane in (upper, lower, start, slope, texel, air))
-        seen.append(Outline(first, *parts) if first < last else None)
-    return seen
-
-
-def paint_wall(canvas: Canvas, wall: Wall, seen: Outline | None) -> None:
-    if seen:
-        _paint_front(canvas, wall, seen)
-    if wall.roof:
-        _paint_roof(canvas, wall)
-
-
-def _paint_front(canvas: Canvas, wall: Wall, seen: Outline) -> None:
-    """The texture covers the height of a wall once and is repeated along it."""
-    upper, lower = seen.upper[[0, -1]].min(), seen.lower[[0, -1]].max()
-    box = canvas.visible(int(upper), int(lower) + 1, seen.first, seen.first + len(seen.upper))
-    if not box:
-        return
-    y0, y1, x0, x1 = box
-    columns = slice(x0 - seen.first, x1 - seen.first)
-    texture = looks.texture(wall.parts)  # an empty row below and above
-    rows = (np.arange(y0, y1, dtype=np.float32) + np.float32(0.5))[:, None]
-    up = seen.start[columns] - rows * seen.slope[columns]
-    np.maximum(up, 0, out=up)
-    np.minimum(up, texture.shape[0] - 1, out=up)
-    at = up.astype(np.int32)
-    at *= texture.shape[1]
-    at += seen.texel[columns]
-    number = canvas.add(wall.label, wall.colours, wall.gain)
-    veiled = wall.parts[0][0][0] in looks.VEILED
-    canvas.stamp(texture.ravel().take(at), y0, x0, number, seen.air[columns], veiled)
-
-
-def _paint_roof(canvas: Canvas, wall: Wall) -> None:
-    (x0, z0), (x1, z1), (rise, behind, colour) = wall.start, wall.end, wall.roof
-    z0 = max(z0, NEAR)
-    eaves = [canvas.project(x0, wall.top, z0), canvas.project(x1, wall.top, z1)]
-    if behind:
-        back = behind if x0 > 0 else -behind
-        ridge = [canvas.project(x1 + back, wall.top + rise, z1), canvas.project(x0 + back, wall.top + rise, z0)]
-    else:  # the pointed end of a house
-        ridge = [canvas.project((x0 + x1) / 2, wall.top + rise, z0)]
-    outline = np.array(eaves + ridge)
-    number = canvas.add(wall.label, {OWN: colour}, wall.gain)
-    canvas.polygons([(code(OWN, 15), 0, len(outline))], outline, number, z1, grain=True)
 
 
 def in_view(canvas: Canvas, wall: Wall) -> bool:
@@ -103,3 +19,116 @@ def in_view(canvas: Canvas, wall: Wall) -> bool:
     return z1 > NEAR and not (
         (x0 > 0) == (x1 > 0) and abs(canvas.across(x0, z1)) > aside and abs(canvas.across(x1, z1)) > aside
     )
+
+
+class Columns(NamedTuple):
+    """Where walls are seen, one number for each column of each wall. Walls are counted from far to near."""
+
+    wall: np.ndarray
+    column: np.ndarray
+    begin: np.ndarray  # rows, from begin to end − 1
+    end: np.ndarray
+    start: np.ndarray  # texels up the wall at row 0, and how many fewer a row
+    slope: np.ndarray
+    texel: np.ndarray  # along the wall
+    z: np.ndarray
+
+
+def paint_fronts(canvas: Canvas, numbered: list[tuple[Wall, int]]) -> None:
+    """Paint the fronts of walls over sky and ground; numbered: (wall, its number), from far to near."""
+    if not numbered:
+        return
+    walls, numbers = [wall for wall, _ in numbered], np.array([number for _, number in numbered], np.int32)
+    seen = _columns(canvas, walls)
+    canvas.wall_z = numbers[seen.wall], seen.column, seen.z
+    _paint(canvas, walls, numbers, seen)
+
+
+def _columns(canvas: Canvas, walls: list[Wall]) -> Columns:
+    shape = [(*w.start, *w.end, w.top, w.bottom, w.bays * TILE, len(w.parts[0]) * TILE, len(w.parts)) for w in walls]
+    x0, z0, x1, z1, top, bottom, length, repeat, storeys = np.array(shape, float).T
+    with np.errstate(divide="ignore", invalid="ignore"):  # where both ends are as far, the other number is taken
+        begin = np.where(z0 < NEAR, (NEAR - z0) / (z1 - z0), 0.0)  # the part of the wall that is behind the camera
+    x0, z0 = x0 + begin * (x1 - x0), np.maximum(z0, NEAR)
+    a, b = canvas.across(x0, z0), canvas.across(x1, z1)
+    ends = np.sort([canvas.middle + canvas.focal * a / z0, canvas.middle + canvas.focal * b / z1], 0)
+    first, last = (np.minimum(np.maximum(ends, 0), canvas.width) + 0.5).astype(np.int32)
+    count = np.maximum(last - first, 0)
+    wall, column = np.repeat(np.arange(len(walls)), count), runs(first, count)
+    # From here on, one number a column of each wall.
+    high, low = canvas.focal * (canvas.camera.height - top), canvas.focal * (canvas.camera.height - bottom)
+    each = np.stack([z0, z1 - z0, a, b - a + 1e-9, high, low, begin, 1 - begin, length, repeat, storeys * TILE])
+    z0, deep, a, wide, high, low, begin, rest, length, repeat, texels = each.take(wall, 1)
+    ray = (column + (0.5 - canvas.middle)) / canvas.focal
+    along = np.minimum(np.maximum((ray * z0 - a) / (wide - ray * deep), 0), 0.9999)
+    z = z0 + along * deep
+    upper, lower = canvas.horizon + high / z, canvas.horizon + low / z
+    texel = ((begin + along * rest) * length).astype(np.int32) % repeat.astype(np.int32)
+    slope = (texels / (lower - upper)).astype(np.float32)
+    start = lower.astype(np.float32) * slope + 1
+    begin = np.maximum(upper, 0).astype(np.int32)
+    end = np.maximum(np.minimum(lower + 1, canvas.height), 0).astype(np.int32)
+    solid = looks.atlas()[2]
+    hides = np.array([w.bottom == 0 and w.parts[0][0][0] in solid for w in walls]).take(wall)
+    return Columns(wall, column, begin, _cull(canvas, hides, wall, column, begin, end), start, slope, texel, z)
+
+
+def _cull(canvas: Canvas, hides: np.ndarray, wall: np.ndarray, column: np.ndarray, begin: np.ndarray, end: np.ndarray):
+    """Where each column of a wall ends, less what nearer walls surely hide.
+
+    hides: whether a wall stands on the ground and has no holes. Only what reaches over the horizon is looked at: in a
+    column, what such walls hide is one piece.
+    """
+    hides = np.flatnonzero(hides & (begin < int(canvas.horizon)) & (end > int(canvas.horizon) + 1))
+    place = wall[hides], column[hides]
+    shape = wall.max(initial=0) + 2, canvas.width
+    upper, lower = np.full(shape, canvas.height, np.int32), np.zeros(shape, np.int32)
+    upper[place], lower[place] = begin[hides] + 1, end[hides] - 1
+    nearer = wall + 1, column
+    upper = np.minimum.accumulate(upper[::-1])[::-1][nearer]
+    lower = np.maximum.accumulate(lower[::-1])[::-1][nearer]
+    return np.where(end <= lower, np.minimum(end, upper), end)
+
+
+def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns) -> None:
+    """A wall's tiles cover its height once and are repeated along it."""
+    tiles, places, _ = looks.atlas()
+    table, first, bays, texels = [], [], [], []  # where tiles start, storey by storey, above and below an empty one
+    for wall in walls:
+        first.append(len(table))
+        bays.append(len(wall.parts[0]))
+        texels.append(len(wall.parts) * TILE)
+        table += [0] * bays[-1]
+        for storey in wall.parts:
+            table += map(places.__getitem__, storey)
+        table += [0] * bays[-1]
+    count = np.maximum(seen.end - seen.begin, 0)
+
+    def each(values) -> np.ndarray:  # for each column → for each pixel
+        return np.repeat(values, count)
+
+    def of(values, dtype=np.int32) -> np.ndarray:  # for each wall → for each pixel
+        return each(np.array(values, dtype).take(seen.wall))
+
+    row = runs(seen.begin, count)
+    up = each(seen.start)
+    up -= (row.astype(np.float32) + np.float32(0.5)) * each(seen.slope)
+    np.maximum(up, np.zeros_like(up), out=up)  # numpy is slower with one number
+    np.minimum(up, of(texels, np.float32) + 1, out=up)
+    texel = up.astype(np.int32)
+    texel += TILE - 1  # so that the empty storey below is the first
+    tile = texel // TILE
+    tile *= of(bays)
+    tile += each(np.array(first).take(seen.wall) + seen.texel // TILE)
+    texel &= TILE - 1
+    texel *= TILE
+    texel += each(seen.texel & TILE - 1)
+    texel += np.array(table, np.int32).take(tile)
+    values = tiles.take(texel).astype(np.int32)
+    opaque, veiled = np.flatnonzero(values >= 32), np.flatnonzero((values > 0) & (values < 32))
+    values += of(numbers * 256)
+    row *= canvas.width
+    row += each(seen.column)
+    # Of several values for one pixel, numpy keeps the last: that of the nearest wall.
+    canvas.what.ravel()[row.take(opaque)] = values.take(opaque)
+    canvas.veil.ravel()[row.take(veiled)] = values.take(veiled) >> 8

@@ -1,0 +1,89 @@
+"""What has flat faces with corners in space: cars, roofs, the arms of street lights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from segedu.datasets._street import looks
+from segedu.datasets._street.canvas import NEAR, Canvas, whole
+from segedu.datasets._street.cars import cars
+from segedu.datasets._street.looks import LIGHT, OWN, code
+from segedu.datasets._street.scene import Thing, Wall
+from segedu.datasets._street.sprites import post
+
+
+class Shape(NamedTuple):
+    number: int
+    faces: list[tuple[int, int, int]]  # code, first corner, last corner + 1, in the order of painting
+    corners: Sequence  # (column, row)
+    grain: bool = False  # whether the faces are rough
+
+
+def paint_shapes(canvas: Canvas, shapes: list[Shape]) -> None:
+    if not shapes:
+        return
+    count = np.array([len(shape.corners) for shape in shapes])
+    start = np.cumsum(count) - count
+    # Kept small, because Pillow counts in few bits; the slant of edges to corners so far off does not matter.
+    corners = np.minimum(np.maximum(np.concatenate([shape.corners for shape in shapes]), -3000), 9000)
+    corners = np.floor(corners + 0.5).astype(np.int32)
+    low = np.maximum(np.minimum.reduceat(corners, start), 0)
+    high = np.minimum(np.maximum.reduceat(corners, start) + 1, (canvas.width, canvas.height))
+    corners = (corners - np.repeat(low, count, 0)).ravel().tolist()
+    boxes = np.hstack([low, high, 2 * start[:, None]]).tolist()
+    for (number, faces, _, grain), (left, top, right, bottom, start) in zip(shapes, boxes, strict=True):
+        what = canvas.what[top:bottom, left:right]
+        if left >= right or top >= bottom or what.min() >= number * 256:
+            continue
+        image = Image.new("I", (right - left, bottom - top))
+        paint = ImageDraw.Draw(image)
+        for fill, first, last in faces:
+            paint.polygon(corners[start + 2 * first : start + 2 * last], number * 256 + fill)
+        values = np.frombuffer(image.tobytes(), np.int32).reshape(what.shape)
+        if grain:
+            values = values + looks.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
+        np.maximum(what, values, out=what)
+
+
+def car_shape(canvas: Canvas, car: Thing, number: int) -> Shape:
+    """A car from wherever the camera is: the faces of its body that can be seen, with windows, lamps and wheels."""
+    fills, starts, corners, centres, normals = cars()[car.style]
+    sin, cos = car.turn
+    x = canvas.across(car.x, car.z)
+    # The camera from the car's own point of view (ahead, to the right, up) tells which faces look at it.
+    eye = (-x * sin - car.z * cos, car.z * sin - x * cos, canvas.camera.height)
+    facing = sum(normals[:, k] * (eye[k] - centres[:, k]) for k in range(3)) > 0
+    depth = np.maximum(car.z + corners[:, 0] * cos - corners[:, 1] * sin, NEAR)
+    column = canvas.middle + canvas.focal * (x + corners[:, 0] * sin + corners[:, 1] * cos) / depth
+    row = canvas.horizon + canvas.focal * (canvas.camera.height - corners[:, 2]) / depth
+    faces = [(fills[k], starts[k], starts[k + 1]) for k in np.nonzero(facing)[0].tolist()]
+    return Shape(number, faces, np.stack([column, row], 1))
+
+
+def arm_shape(canvas: Canvas, pole: Thing, number: int) -> Shape:
+    """The arm and the lamp of a street light."""
+    left, width, y = post(canvas, pole)
+    column = canvas.project(pole.x, 0, pole.z)[0]
+    reach = canvas.focal * (1.4 if pole.style == "long arm" else 0.6) / pole.z * (-1 if pole.mirrored else 1)
+    thick = max(2, width * 2 // 3)
+    a, b, c = left + width // 2, whole(column + reach * 0.6), whole(column + reach * 1.2)
+    arm = [(a, y), (c, y - thick // 2), (c, y + thick // 2), (a, y + thick)]
+    lamp = [(b, y), (c, y - thick // 2), (c, y + thick), (b, y + thick)]
+    return Shape(number, [(code(OWN, 14), 0, 4), (code(LIGHT, 12), 4, 8)], arm + lamp)
+
+
+def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
+    (x0, z0), (x1, z1), (rise, behind, _) = wall.start, wall.end, wall.roof
+    z0 = max(z0, NEAR)
+    outline = [canvas.project(x0, wall.top, z0), canvas.project(x1, wall.top, z1)]
+    if behind:
+        back = behind if x0 > 0 else -behind
+        outline.append(canvas.project(x1 + back, wall.top + rise, z1))
+        outline.append(canvas.project(x0 + back, wall.top + rise, z0))
+    else:  # the pointed end of a house
+        outline.append(canvas.project((x0 + x1) / 2, wall.top + rise, z0))
+    return Shape(number, [(code(OWN, 15), 0, len(outline))], outline, grain=True)
