@@ -256,17 +256,37 @@ def test_without_skips_nothing_fine_gets_past_the_bottom():
 
 
 def test_dropout_is_at_the_end_of_the_contracting_path_only_and_only_in_training():
-    model = jolt(unet(dropout=0.5))
+    model = jolt(unet(dropout=0.5, width=8))
     image = torch.rand(1, 3, 64, 64)
     assert torch.equal(model(image), model(image))
-    seen = {}
-    for place, block in [*enumerate(model.down), ("bottom", model.bottom), ("score", model.score)]:
-        block.register_forward_hook(lambda b, inputs, x, place=place: seen.setdefault(place, []).append(inputs[0]))
-    model.enlarge[0].register_forward_hook(lambda b, inputs, x: seen.setdefault("enlarge", []).append(inputs[0]))
+    into, out = {}, {}
+    blocks = {f"down.{n}": block for n, block in enumerate(model.down)} | {"bottom": model.bottom, "up.0": model.up[0]}
+    for name, block in (blocks | {"enlarge": model.enlarge[0], "up.1": model.up[1]}).items():
+        block.register_forward_pre_hook(lambda b, inputs, name=name: into.update({name: inputs[0]}))
+        block.register_forward_hook(lambda b, inputs, x, name=name: out.update({name: x}))
     model.dropout.train()
-    model(image), model(image)
-    changed = {place: not torch.equal(*inputs) for place, inputs in seen.items()}
-    assert changed == {0: False, 1: False, 2: False, 3: False, "bottom": True, "enlarge": True, "score": True}
+    model(image)
+
+    def dropped(before, after):
+        """Half of the values are gone, and the others doubled."""
+        half = ((after == 0) & (before > 0)).sum() / (before > 0).sum()
+        return 0.3 < half < 0.7 and torch.allclose(after[after != 0], 2 * before[after != 0])
+
+    assert dropped(out["bottom"], into["enlarge"])
+    skip = into["up.0"][:, : out["down.3"].shape[1]]
+    assert dropped(out["down.3"], skip)
+    assert torch.equal(into["bottom"], F.max_pool2d(skip, 2)), "pool and skip see the same"
+    for level in range(3):
+        assert torch.equal(into[f"down.{level + 1}"], F.max_pool2d(out[f"down.{level}"], 2))
+    assert torch.equal(into["up.1"][:, : out["down.2"].shape[1]], out["down.2"])
+
+
+def test_residual_blocks_add_before_the_last_relu():
+    block = jolt(unet(residual=True, padding=False)).down[1]
+    x = torch.rand(1, 4, 12, 12)
+    first, norm, _, second, last_norm = block.convolutions
+    change = last_norm(second(norm(first(x)).clamp(min=0)))
+    assert torch.allclose(block(x), (change + block.shortcut(x)[..., 2:-2, 2:-2]).clamp(min=0), atol=1e-6)
 
 
 def test_crop_takes_the_middle():
