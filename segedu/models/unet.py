@@ -42,7 +42,7 @@ class UNet(nn.Module):
         num_classes: int,
         *,
         in_channels: int = 3,
-        width: int = 12,
+        width: int = 8,
         depth: int = 4,
         padding: bool = True,
         stride: int = 1,
