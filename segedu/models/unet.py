@@ -24,10 +24,10 @@ class UNet(nn.Module):
              edge, by repeating the last column and row, to multiples of stride · 2^depth, and the logits are cut back
              to (H, W). False, as in the paper: each 3×3 convolution loses a pixel at every edge, so the logits belong
              to the middle of the picture; `output_size` says how many there are, and which sizes do not work.
-    stride:  1 works at the picture's full size, as in the paper. 2 works at half of it, several times as fast at the
-             same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
+    stride:  1 works at the picture's full size, as in the paper. 2 works at half of it, about three times as fast at
+             the same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
              scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 likewise, 4×4.
-    batch_norm: batch normalisation between convolution and ReLU. The paper is older than it.
+    batch_norm: batch normalisation between convolution and ReLU; the paper has none.
     residual:   each pair of convolutions adds to its input (through a 1×1 convolution) instead of replacing it.
     skips:      False leaves the skips away. Enlarging then keeps its channels instead of halving them, so that the
                 convolutions after it are as wide as with skips, and there are more parameters, not fewer.
@@ -95,7 +95,7 @@ class UNet(nn.Module):
         if self.padding:
             multiple = self.stride * 2**self.depth
             x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        # The channels of a pixel side by side in memory: a third faster on a CPU, where few channels are many pixels.
+        # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
         x = F.pixel_unshuffle(x, self.stride).contiguous(memory_format=torch.channels_last)
         seen = []
         for level, convolutions in enumerate(self.down, start=1):
