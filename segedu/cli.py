@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from segedu import files
 from segedu.datasets.camvid import CAMVID
+from segedu.datasets.membranes import MEMBRANES
+from segedu.datasets.nuclei import NUCLEI
 
-REAL_DATA = {data.name: data for data in (CAMVID,)}
+REAL_DATA = {data.name: data for data in (CAMVID, MEMBRANES, NUCLEI)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ class RealData:
     name, title: "camvid" in folders and in `segedu data fetch`; "CamVid", the class that reads it.
     megabytes, licence: said before a byte is fetched, and wherever the data is missing.
     manifest: its file in data/manifests: lines of sha256 and path, all paths inside the folder `prefix`.
+        A file that ends in .zip is unpacked where it lies; its paths, too, are inside the folder `prefix`.
     sources: addresses to try in turn, with {path} (inside `prefix`) or {sha256} to fill in.
     """
 
@@ -181,7 +184,24 @@ def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
     with ThreadPoolExecutor(4) as pool, tqdm(total=len(wanted), desc=data.title, unit=" files") as bar:
         for _ in pool.map(fetch_one, wanted.items()):
             bar.update()
+    for path in wanted:
+        if path.endswith(".zip"):
+            _unpack(folder / path, folder, data.prefix)
     return folder
+
+
+def _unpack(archive: Path, folder: Path, prefix: str) -> None:
+    """Put what the archive holds in its folder `prefix` into `folder`; what is there and sound is kept."""
+    with zipfile.ZipFile(archive) as packed:
+        for member in packed.infolist():
+            if member.is_dir() or not member.filename.startswith(f"{prefix}/"):
+                continue
+            path = folder / member.filename.removeprefix(f"{prefix}/")
+            if ".." in path.parts:
+                raise ValueError(f"{archive} holds {member.filename!r}, which lies outside. Do not use this file.")
+            if not (path.is_file() and zlib.crc32(path.read_bytes()) == member.CRC):
+                with whole(path) as temporary:
+                    temporary.write_bytes(packed.read(member))
 
 
 def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:

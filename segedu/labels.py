@@ -85,3 +85,6 @@ PHOTOGRAPHS = LabelTable(
         "coin", "cell", "clock",
     ),
 )  # fmt: skip
+
+# Both looks of ToyCells, Nuclei and Membranes: where cells fill the plane, the membranes between them are background.
+CELLS = LabelTable(names=("background", "cell"), colours=((36, 28, 66), (255, 196, 60)), things=("cell",))

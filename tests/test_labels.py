@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, PHOTOGRAPHS, STREET, LabelTable
+from segedu.labels import CELLS, IGNORE_COLOUR, IGNORE_INDEX, PHOTOGRAPHS, STREET, LabelTable
 
 
 def test_the_palette_gives_every_value_a_colour():
@@ -44,7 +44,7 @@ VISIONS = [
 
 
 @pytest.mark.parametrize("vision", VISIONS, ids=["normal", "protanopia", "deuteranopia", "tritanopia"])
-@pytest.mark.parametrize("labels", [STREET, PHOTOGRAPHS], ids=["STREET", "PHOTOGRAPHS"])
+@pytest.mark.parametrize("labels", [STREET, PHOTOGRAPHS, CELLS], ids=["STREET", "PHOTOGRAPHS", "CELLS"])
 def test_colours_are_told_apart_by_every_eye(labels, vision):
     encoded = np.array([*labels.colours, IGNORE_COLOUR]) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -16,6 +16,7 @@ class SegmentationDataset(Dataset):
     """Pictures with their masks. A subclass sets `labels` and defines `__len__` and `_read`.
 
     ds[i] → image, mask: tv_tensors.Image (3, H, W) float32 in 0…1 and tv_tensors.Mask (H, W) int64, 255 ignored.
+    Data sets of grey pictures (ToyCells, Membranes, Nuclei) give (1, H, W): a model for them has in_channels=1.
     ds[i] → image, mask, instances: with instances=True; instances is a tv_tensors.Mask (H, W) int64, 0 = no object.
 
     transform: called as transform(image, mask[, instances]) and may be random; anything from torchvision.transforms.v2.
@@ -34,7 +35,7 @@ class SegmentationDataset(Dataset):
         raise NotImplementedError(f"{type(self).__name__} must say how many pictures it has.")
 
     def _read(self, index: int) -> tuple[np.ndarray, ...]:
-        """Image (H, W, 3) uint8, mask (H, W) uint8 and, if the data set knows objects, their ids (H, W) int32."""
+        """Image (H, W, 3) or (H, W, 1) uint8, mask (H, W) uint8 and, if it knows objects, their ids (H, W) int32."""
         raise NotImplementedError(f"{type(self).__name__} must say how a picture is read.")
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
