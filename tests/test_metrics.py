@@ -125,6 +125,14 @@ def test_boundary_iou_by_hand():
     assert boundary_iou(true, true, 3, width=1).tolist()[:2] == [1, 1] and boundary_iou(true, true, 3)[2].isnan()
 
 
+def test_boundary_iou_takes_two_per_cent_of_the_diagonal():
+    """140 × 180 pixels have a diagonal of 228; 2 % are 4.56, rounded 5."""
+    true, found = torch.zeros(2, 140, 180, dtype=torch.int64)
+    true[20:120, 30:150], found[20:120, 31:151] = 1, 1
+    default, five, four = (boundary_iou(found, true, 2, width=width)[1] for width in (None, 5, 4))
+    assert default == five != four
+
+
 def test_boundary_iou_counts_the_pictures_edge_as_contour():
     full, hole = torch.ones(2, 7, 9, dtype=torch.int64)
     hole[3, 4] = 0
