@@ -55,9 +55,9 @@ def develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.nd
 def _colours(canvas: Canvas) -> np.ndarray:
     """(H, W) uint64: the packed colour of each pixel, before the light of sky and ground is on it."""
     what = canvas.what.astype(np.intp)
-    table = np.zeros(len(canvas.objects) * 256, np.uint64)
-    table[what] = 1
-    used = np.flatnonzero(table)  # far fewer than there are
+    used = np.zeros(len(canvas.objects) * 256, bool)
+    used[what] = True
+    used = np.flatnonzero(used)  # far fewer than there are
     palettes = np.empty((len(canvas.objects), 8, 3))
     for number in np.flatnonzero(np.bincount(used >> 8)).tolist():
         thing = canvas.objects[number]
@@ -67,6 +67,7 @@ def _colours(canvas: Canvas) -> np.ndarray:
         palettes[number] = palette
     gains = np.array([thing.gain for thing in canvas.objects])
     rgb = palettes.reshape(-1, 3).take(used >> 5, 0) * gains.take(used >> 8)[:, None]
+    table = np.zeros(len(canvas.objects) * 256, np.uint64)
     table[used] = pack(np.minimum(rgb * ((used & 31) / 16)[:, None] + 0.5, 255))
     return table.take(what)
 

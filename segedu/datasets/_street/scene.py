@@ -7,8 +7,9 @@ versions of numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -55,12 +56,8 @@ class Chance:
     """Decisions out of uniform random numbers."""
 
     def __init__(self, rng: np.random.Generator):
-        self._next = self._uniform(rng).__next__
-
-    @staticmethod
-    def _uniform(rng: np.random.Generator) -> Iterator[float]:
-        while True:  # in blocks: the same numbers as one by one, at a fifth of the time
-            yield from rng.random(256).tolist()
+        blocks = iter(lambda: rng.random(256).tolist(), None)  # the same numbers as one by one, at a fifth of the time
+        self._next = chain.from_iterable(blocks).__next__
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self._next()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ class Shape(NamedTuple):
 def paint_shapes(canvas: Canvas, shapes: list[Shape]) -> None:
     if not shapes:
         return
+    shapes = sorted(shapes, key=attrgetter("number"), reverse=True)  # what is hidden by nearer ones need not be drawn
     count = np.array([len(shape.corners) for shape in shapes])
     start = np.cumsum(count) - count
     # Kept small, because Pillow counts in few bits; the slant of edges to corners so far off does not matter.

@@ -13,7 +13,7 @@ from segedu.datasets._street.scene import Thing
 def paint_sprites(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
     """Paint the sprites of things, as high as those; numbered: (thing, its number)."""
     seen, lines = [], []  # lines: first seen row, how many, all rows begin at, how many, of how many; so for columns
-    for thing, number in numbered:
+    for thing, number in reversed(numbered):  # what is hidden by nearer ones need not be drawn
         drawn = looks.sprites()[thing.kind]
         codes = drawn[thing.style % len(drawn)]
         column, row = canvas.project(thing.x, thing.above, thing.z)

@@ -207,14 +207,15 @@ class Town:
         if style == "ribbon" and kind == "homes":
             style = "wide"
         bays, parts = max(1, int((z1 - z0) / b(2.6, 3.6) + 0.5)), []
+        common, blank, happens, whole = f"{style}{wall}", f"blank{wall}", chance.happens, chance.whole
         for storey in range(storeys):
-            below = f"shop{wall}" if kind == "shops" and chance.happens(0.9) else None
+            below = f"shop{wall}" if kind == "shops" and happens(0.9) else None
             names = []
             for _ in range(bays):
-                name = f"{style}{wall}" if chance.happens(0.92) else f"blank{wall}"
-                if storey == 0 and (below or chance.happens(0.35)):
+                name = common if happens(0.92) else blank
+                if storey == 0 and (below or happens(0.35)):
                     name = below or chance.pick((f"door{wall}", f"door{wall}", f"garage{wall}"))
-                names.append((name, chance.whole(0, 3)))
+                names.append((name, whole(0, 3)))
             parts.append(tuple(names))
         top, depth, own = storeys * b(2.6, 3.3) + b(0, 1), b(7, 11), chance.near(chance.pick(WALLS))
         colours = {
