@@ -1,0 +1,92 @@
+"""Train the weights that ship with the course: data/weights/NAME.safetensors.
+
+    python tests/benchmarks/weights.py NAME …
+
+Every row of WEIGHTS is a network and how long it learns; all see rendered pictures only, from one seed. Weights are
+rounded to float16 to be small, and scored after that, on pictures that were neither learnt from nor used for a choice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import segedu
+from segedu import losses, transforms
+from segedu.datasets import ToyStreet
+from segedu.labels import IGNORE_INDEX
+from segedu.models import FCN
+
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
+SEED = 0
+
+
+@dataclass
+class Recipe:
+    """build: the untrained network.   train, val: what it learns from, and where it is scored."""
+
+    build: Callable[[], nn.Module]
+    train: Callable
+    val: Callable
+    steps: int
+    learning_rate: float = 3e-3
+    batch_size: int = 8
+
+
+streets = {
+    "train": partial(ToyStreet, "train", transform=transforms.augment(scale=(0.7, 1.6))),
+    "val": partial(ToyStreet, "val"),
+}
+WEIGHTS = {
+    "fcn32s_toystreet": Recipe(partial(FCN, 11, stride=32), **streets, steps=500),
+    "fcn8s_toystreet": Recipe(partial(FCN, 11, stride=8), **streets, steps=500),
+}
+
+
+def train(name: str) -> Path:
+    """The file of the weights `name`, trained, scored and written."""
+    recipe = WEIGHTS[name]
+    train, val = recipe.train(), recipe.val()
+    loss = partial(losses.cross_entropy, class_weights=class_weights(recipe.train(transform=None)))
+    torch.manual_seed(SEED)
+    model = recipe.build()
+    budget = {"steps": recipe.steps, "learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
+    segedu.fit(model, train, loss=loss, seed=SEED, **budget)
+    matrix = segedu.evaluate(model.half().float(), val)
+    notes = {
+        "command": f"python tests/benchmarks/weights.py {name}",
+        "seed": SEED,
+        **budget,
+        "val_mean_iou": round(matrix.mean_iou(), 4),
+        "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4),
+    }
+    print(name, notes, flush=True)
+    return segedu.save(FOLDER / f"{name}.safetensors", model.half(), labels=train.labels, notes=notes)
+
+
+def class_weights(dataset) -> torch.Tensor:
+    """1 / √(share of the pixels) of each class."""
+    masks = torch.stack([sample[1] for sample in dataset])
+    counts = torch.bincount(masks[masks != IGNORE_INDEX], minlength=len(dataset.labels))
+    return (counts / counts.sum()).rsqrt()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(WEIGHTS)}; all if none")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(WEIGHTS):
+        parser.error(f"there are no weights {', '.join(sorted(unknown))}; there are {', '.join(WEIGHTS)}")
+    for name in options.names or WEIGHTS:
+        train(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
