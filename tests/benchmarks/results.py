@@ -28,6 +28,9 @@ from segedu.metrics import ConfusionMatrix
 from segedu.models import SmallNet
 from segedu.sampling import same_size_batches
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # where a lesson's own runs lie, for scripts and tests alike
+import fcn_results
+
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
 SIZE = (120, 160)
 RECIPE = {"batch_size": 8, "learning_rate": 5e-3, "progress": False}
@@ -188,6 +191,7 @@ EXPERIMENTS = {
     "04_leak": camvid_leak,
     "04_augmentation": augmentation,
     "04_losses": losses_for_imbalance,
+    **fcn_results.EXPERIMENTS,
 }
 
 

@@ -1,0 +1,186 @@
+"""Lesson 05's stored runs: the ladder 32s, 16s, 8s, its chain and its controls. Run by results.py."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+import torch
+from torch import nn
+
+import segedu
+from segedu import losses
+from segedu.datasets import CamVid, ToyStreet
+from segedu.inference import evaluation_mode
+from segedu.labels import IGNORE_INDEX, STREET
+from segedu.metrics import ConfusionMatrix, border_band
+from segedu.models import FCN
+from segedu.models.fcn import FixedBilinear, crop
+from segedu.models.parts import convolution
+
+SIZE = (120, 160)
+STEPS, ROUNDS = 100, 3
+RECIPE = {"steps": STEPS, "batch_size": 8, "learning_rate": 5e-3, "progress": False}
+WIDTH = 8
+BAND = 3  # pixels on either side of a border
+SMALL, LARGE = 100, 400  # pixels of a car: about 10×10 and 20×20
+Scores = dict[str, float]
+
+
+def network(stride: int, seed: int) -> FCN:
+    torch.manual_seed(seed)
+    return FCN(len(STREET), width=WIDTH, stride=stride)
+
+
+def one_round(net: nn.Module, train, loss, seed: int) -> nn.Module:
+    segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
+    return net
+
+
+def weighted_loss(dataset) -> Callable[..., torch.Tensor]:
+    """Cross-entropy with class weights 1 / √(share of the pixels), as in lesson 04."""
+    masks = torch.stack([mask for _, mask, *_ in dataset])
+    counts = torch.bincount(masks[masks != IGNORE_INDEX], minlength=len(STREET))
+    return partial(losses.cross_entropy, class_weights=(counts / counts.sum()).rsqrt())
+
+
+def street_scores(net: nn.Module, val: ToyStreet, prefix: str = "") -> Scores:
+    """Scores 0…1 over all pixels, near borders and away from them, and the found part of small and of large cars."""
+    whole, near, away = (ConfusionMatrix(len(STREET)) for _ in range(3))
+    cars = {"small": [0, 0], "large": [0, 0]}  # pixels found, pixels
+    with evaluation_mode(net), torch.inference_mode():
+        for image, mask, objects in val:
+            prediction = net(image[None]).argmax(1)[0]
+            band = border_band(mask, BAND)
+            whole.update(prediction, mask)
+            near.update(prediction, mask.where(band, IGNORE_INDEX))
+            away.update(prediction, mask.where(~band, IGNORE_INDEX))
+            for number in objects[mask == STREET.index("car")].unique():
+                inside = (objects == number) & (mask != IGNORE_INDEX)
+                pixels = inside.sum().item()
+                for size in ["small"] * (pixels < SMALL) + ["large"] * (pixels >= LARGE):
+                    cars[size][0] += (prediction[inside] == STREET.index("car")).sum().item()
+                    cars[size][1] += pixels
+    named = {
+        "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
+        "near_mean_iou": near.mean_iou(), "near_accuracy": near.pixel_accuracy(),
+        "away_mean_iou": away.mean_iou(), "away_accuracy": away.pixel_accuracy(),
+        "small_cars": cars["small"][0] / cars["small"][1], "large_cars": cars["large"][0] / cars["large"][1],
+    }  # fmt: skip
+    return {prefix + name: value for name, value in named.items()}
+
+
+# The experiments: each gives {arm: function of a seed → scores}
+
+
+def ladder() -> dict[str, Callable[[int], Scores]]:
+    """FCN-32s, 16s and 8s from scratch, and the paper's chain 32s → 16s → 8s: how much of its gain is time?
+
+    Three rounds of 100 steps on rendered streets, each with its own schedule; scored after every round. In the chain
+    a round begins with a network of half the stride that holds all weights of the coarser one.
+    """
+    train, val = ToyStreet("train"), ToyStreet("val", instances=True)
+    loss = weighted_loss(train)
+
+    @lru_cache(maxsize=1)
+    def first_round_of_32s(seed: int) -> FCN:
+        return one_round(network(32, seed), train, loss, seed)
+
+    def arm(stride: int, rounds: int, seed: int, grows: bool = False) -> Scores:
+        found = {}
+        for number in range(1, rounds + 1):
+            if number == 1:
+                net = copy.deepcopy(first_round_of_32s(seed)) if stride == 32 else None
+                net = net or one_round(network(stride, seed), train, loss, seed)
+            else:
+                net = one_round(FCN.grown_from(net) if grows else net, train, loss, seed + 1000 * number)
+            found |= street_scores(net, val, f"round{number}_")
+        return found
+
+    return {
+        "32s": partial(arm, 32, ROUNDS),
+        "chain": partial(arm, 32, ROUNDS, grows=True),
+        "16s": partial(arm, 16, 1),
+        "8s": partial(arm, 8, ROUNDS),
+    }
+
+
+class Concatenated(FCN):
+    """FCN-8s whose skips are not added as scores: features and scores are laid side by side and mixed by a 3×3."""
+
+    def __init__(self, num_classes: int, *, width: int):
+        super().__init__(num_classes, width=width, stride=8)
+        del self.score_pool4, self.score_pool3
+        self.mix_pool4, self.mix_pool3 = (
+            nn.Sequential(convolution(num_classes + channels, 4 * width), nn.Conv2d(4 * width, num_classes, 1))
+            for channels in (8 * width, 4 * width)
+        )
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x, pools = self.normalise(image), []
+        for stage in self.trunk:
+            x = stage(x)
+            pools.append(x)
+        scores = self.score(self.head(x))
+        scores = self.mix_pool4(torch.cat([crop(self.up_score(scores), pools[3]), pools[3]], dim=1))
+        scores = self.mix_pool3(torch.cat([crop(self.up_pool4(scores), pools[2]), pools[2]], dim=1))
+        return crop(self.up_last(scores), image)
+
+
+def learnt_enlargement(channels: int, factor: int) -> nn.ConvTranspose2d:
+    """A transposed convolution that starts as FixedBilinear(channels, factor, padding=factor // 2), and is learnt."""
+    layer = nn.ConvTranspose2d(channels, channels, 2 * factor, stride=factor, padding=factor // 2, bias=False)
+    kernel = FixedBilinear(1, factor).kernel[0, 0]
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(channels)[:, :, None, None] * kernel)
+    return layer
+
+
+def fusion() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on rendered streets: what do learnt enlargement, skips, and skips by concatenation bring?"""
+    train, val = ToyStreet("train"), ToyStreet("val", instances=True)
+    loss = weighted_loss(train)
+
+    def fixed_8s(seed: int) -> FCN:
+        net = network(8, seed)
+        net.up_score, net.up_pool4 = (FixedBilinear(len(STREET), 2, padding=1) for _ in range(2))
+        return net
+
+    def learnt_32s(seed: int) -> FCN:
+        net = network(32, seed)
+        net.up_last = learnt_enlargement(len(STREET), 32)
+        return net
+
+    def concatenated(seed: int) -> FCN:
+        torch.manual_seed(seed)
+        return Concatenated(len(STREET), width=WIDTH)
+
+    def arm(make: Callable[[int], FCN], seed: int) -> Scores:
+        return street_scores(one_round(make(seed), train, loss, seed), val)
+
+    return {
+        "32s, fixed": partial(arm, partial(network, 32)),
+        "32s, learnt": partial(arm, learnt_32s),
+        "8s, fixed": partial(arm, fixed_8s),
+        "8s, doubling learnt": partial(arm, partial(network, 8)),
+        "8s, concatenated": partial(arm, concatenated),
+    }
+
+
+def ladder_on_camvid() -> dict[str, Callable[[int], Scores]]:
+    """FCN-32s, 16s and 8s on CamVid's drives, 100 steps: scored on the third drive, and on the released val."""
+    train = CamVid("train", protocol="by-drive", size=SIZE)
+    sets = {"by_drive_": CamVid("test", protocol="by-drive", size=SIZE), "val_": CamVid("val", size=SIZE)}
+    loss = weighted_loss(train)
+
+    def arm(stride: int, seed: int) -> Scores:
+        net = one_round(network(stride, seed), train, loss, seed)
+        matrices = {prefix: segedu.evaluate(net, data) for prefix, data in sets.items()}
+        found = {f"{prefix}mean_iou": matrix.mean_iou() for prefix, matrix in matrices.items()}
+        return found | {f"{prefix}pixel_accuracy": matrix.pixel_accuracy() for prefix, matrix in matrices.items()}
+
+    return {f"{stride}s": partial(arm, stride) for stride in (32, 16, 8)}
+
+
+EXPERIMENTS = {"05_ladder": ladder, "05_fusion": fusion, "05_camvid": ladder_on_camvid}
