@@ -81,7 +81,8 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
 
 def _noise(seed: int, coarsest: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Noise (rows, columns) int16 at the places x (rows, columns), z (rows, 1)."""
-    return looks.flat_noise(seed, coarsest).take((z.astype(np.int32) & 255) * 256 + (x.astype(np.int32) & 255))
+    place = (z.astype(np.int32) & 255) * 256 + (x.astype(np.int32) & 255)
+    return looks.flat_noise(seed, coarsest).take(place, mode="clip")  # no check of the range: sooner
 
 
 def _paint_mark(codes: np.ndarray, mark: Mark, x: np.ndarray, z: np.ndarray, worn: np.ndarray) -> None:

@@ -123,8 +123,8 @@ def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns
     texel &= TILE - 1
     texel *= TILE
     texel += each(seen.texel & TILE - 1)
-    texel += np.array(table, np.int32).take(tile)
-    values = tiles.take(texel).astype(np.int32)
+    texel += np.array(table, np.int32).take(tile, mode="clip")  # no check of the range: sooner
+    values = tiles.take(texel, mode="clip").astype(np.int32)
     opaque, veiled = np.flatnonzero(values >= 32), np.flatnonzero((values > 0) & (values < 32))
     values += of(numbers * 256)
     row *= canvas.width
