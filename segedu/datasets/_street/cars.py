@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -93,9 +94,16 @@ def _flank(paint, outline: list, belt: float, top: float) -> None:
             paint(fill, [(t + radius * part * x, radius + radius * part * y) for x, y in CIRCLE])
 
 
+class Body(NamedTuple):
+    faces: list[tuple[int, int, int]]  # code, first corner, last corner + 1, in the order of painting
+    corners: np.ndarray  # (corners, 3) metres: ahead of the middle, to the right, up
+    centres: np.ndarray  # (faces, 3) metres
+    normals: np.ndarray  # (faces, 3), outward
+
+
 @functools.cache
-def cars() -> dict[str, tuple]:
-    """Style → codes, where each face's corners start, corners (·, 3), centres and outward normals (faces, 3)."""
+def cars() -> dict[str, Body]:
+    """Style → its body, as faces in space."""
     made = {}
     for style in CARS:
         faces = _faces(style)
@@ -106,11 +114,6 @@ def cars() -> dict[str, tuple]:
             [[sum(axis) / len(corners) for axis in zip(*corners, strict=True)] for _, _, corners in faces]
         )
         corners = np.array([corner for face in faces for corner in face[2]], float)
-        made[style] = (
-            [face[0] for face in faces],
-            starts,
-            corners,
-            centres,
-            np.array([face[1] for face in faces], float),
-        )
+        fills, normals = [face[0] for face in faces], np.array([face[1] for face in faces], float)
+        made[style] = Body(list(zip(fills, starts, starts[1:], strict=False)), corners, centres, normals)
     return made

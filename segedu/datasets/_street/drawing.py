@@ -15,7 +15,7 @@ from segedu.datasets._street.develop import develop
 from segedu.datasets._street.ground import darken_ground, paint_ground, paint_sky
 from segedu.datasets._street.looks import OWN
 from segedu.datasets._street.scene import Scene
-from segedu.datasets._street.shapes import arm_shape, car_shape, paint_shapes, roof_shape
+from segedu.datasets._street.shapes import arm_shape, car_shapes, paint_shapes, roof_shape
 from segedu.datasets._street.sprites import paint_posts, paint_sprites
 from segedu.datasets._street.walls import in_view, paint_fronts
 from segedu.labels import IGNORE_INDEX
@@ -36,8 +36,7 @@ def draw(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> tuple
     paint_posts(canvas, poles)
     shapes = [roof_shape(canvas, *roof) for roof in roofs]
     shapes += [arm_shape(canvas, *arm) for arm in arms]
-    shapes += [car_shape(canvas, *car) for car in cars]
-    paint_shapes(canvas, shapes)
+    paint_shapes(canvas, shapes + car_shapes(canvas, cars))
     mask, ids = _truth(canvas)
     return develop(canvas, scene.weather, rng), mask, ids
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -51,19 +52,29 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape]) -> None:
         np.maximum(what, values, out=what)
 
 
-def car_shape(canvas: Canvas, car: Thing, number: int) -> Shape:
-    """A car from wherever the camera is: the faces of its body that can be seen, with windows, lamps and wheels."""
-    fills, starts, corners, centres, normals = cars()[car.style]
-    sin, cos = car.turn
-    x = canvas.across(car.x, car.z)
-    # The camera from the car's own point of view (ahead, to the right, up) tells which faces look at it.
-    eye = (-x * sin - car.z * cos, car.z * sin - x * cos, canvas.camera.height)
-    facing = sum(normals[:, k] * (eye[k] - centres[:, k]) for k in range(3)) > 0
-    depth = np.maximum(car.z + corners[:, 0] * cos - corners[:, 1] * sin, NEAR)
-    column = canvas.middle + canvas.focal * (x + corners[:, 0] * sin + corners[:, 1] * cos) / depth
-    row = canvas.horizon + canvas.focal * (canvas.camera.height - corners[:, 2]) / depth
-    faces = [(fills[k], starts[k], starts[k + 1]) for k in np.nonzero(facing)[0].tolist()]
-    return Shape(number, faces, np.stack([column, row], 1))
+def car_shapes(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> list[Shape]:
+    """Cars from wherever the camera is: the faces of each that can be seen, with windows, lamps and wheels."""
+    if not numbered:
+        return []
+    bodies = [cars()[car.style] for car, _ in numbered]
+    places = np.array([(canvas.across(car.x, car.z), car.z, *car.turn) for car, _ in numbered])
+    ends = np.cumsum([(len(body.faces), len(body.corners)) for body in bodies], 0)
+    # The camera from each car's own point of view (ahead, to the right, up) tells which faces look at it.
+    x, z, sin, cos = np.repeat(places, [len(body.faces) for body in bodies], 0).T
+    eye = (-x * sin - z * cos, z * sin - x * cos, canvas.camera.height)
+    centres, normals = (np.concatenate(parts).T for parts in ([b.centres for b in bodies], [b.normals for b in bodies]))
+    facing = (sum(normals[k] * (eye[k] - centres[k]) for k in range(3)) > 0).tolist()
+    x, z, sin, cos = np.repeat(places, [len(body.corners) for body in bodies], 0).T
+    ahead, aside, up = np.concatenate([body.corners for body in bodies]).T
+    depth = np.maximum(z + ahead * cos - aside * sin, NEAR)
+    column = canvas.middle + canvas.focal * (x + ahead * sin + aside * cos) / depth
+    corners = np.stack([column, canvas.horizon + canvas.focal * (canvas.camera.height - up) / depth], 1)
+    shapes, face, corner = [], 0, 0
+    for (_, number), body, (last_face, last_corner) in zip(numbered, bodies, ends.tolist(), strict=True):
+        seen = list(compress(body.faces, facing[face:last_face]))
+        shapes.append(Shape(number, seen, corners[corner:last_corner]))
+        face, corner = last_face, last_corner
+    return shapes
 
 
 def arm_shape(canvas: Canvas, pole: Thing, number: int) -> Shape:

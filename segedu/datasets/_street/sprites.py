@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from segedu.datasets._street import looks
@@ -9,12 +11,26 @@ from segedu.datasets._street.canvas import Canvas, runs, whole
 from segedu.datasets._street.looks import OWN, code
 from segedu.datasets._street.scene import Thing
 
+HOLE = -(2**30)  # how deep below all numbers of objects a sprite is where it is not opaque
+
+
+@functools.cache
+def _sprites() -> dict[str, list[np.ndarray]]:
+    """The sprites in int32, where holes and what is see-through are so far below zero that no object's number counts.
+
+    See-through texels stay apart: HOLE + code.
+    """
+    return {
+        kind: [np.where(codes < 32, codes + np.int32(HOLE), codes) for codes in drawn]
+        for kind, drawn in looks.sprites().items()
+    }
+
 
 def paint_sprites(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
     """Paint the sprites of things, as high as those; numbered: (thing, its number)."""
     seen, lines = [], []  # lines: first seen row, how many, all rows begin at, how many, of how many; so for columns
     for thing, number in reversed(numbered):  # what is hidden by nearer ones need not be drawn
-        drawn = looks.sprites()[thing.kind]
+        drawn = _sprites()[thing.kind]
         codes = drawn[thing.style % len(drawn)]
         column, row = canvas.project(thing.x, thing.above, thing.z)
         rows = max(3, int(canvas.focal * thing.height / thing.z + 0.5))
@@ -33,15 +49,14 @@ def paint_sprites(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
     picks = [picks[start:stop] for start, stop in zip((end - count).tolist(), end.tolist(), strict=True)]
     for (thing, number, codes, place), pick_y, pick_x in zip(seen, picks[::2], picks[1::2], strict=True):
         what = canvas.what[place]
-        free = what < number * 256
-        if not free.any():
+        if what.min() >= number * 256:
             continue
         codes = codes.take(pick_y, 0).take(codes.shape[1] - 1 - pick_x if thing.mirrored else pick_x, 1)
         if thing.kind in looks.VEILED:
             veil = canvas.veil[place]
-            np.copyto(veil, number, where=(codes > 0) & (codes < 32) & (veil < number))
-        free &= codes >= 32
-        np.copyto(what, codes + np.int32(number * 256), where=free)
+            np.copyto(veil, number, where=(codes > HOLE) & (codes < 0) & (veil < number))
+        codes += np.int32(number * 256)
+        np.maximum(what, codes, out=what)
 
 
 def paint_posts(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
