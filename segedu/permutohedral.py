@@ -1,0 +1,209 @@
+"""Gaussian filtering in many dimensions, in time that grows with the number of values only: the permutohedral lattice.
+
+Adams, Baek and Davis (Eurographics 2010). A value that lies anywhere is shared among the few lattice points around it
+(splat); every point takes from its neighbours, axis by axis (blur); and each value reads what the points around it have
+become (slice). Read `lattice`, then `embed`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+CHUNK = 16384  # pixels embedded at a time: what they need stays in the processor's cache
+
+
+
+class Lattice(NamedTuple):
+    """One kernel, normalised and weighted, as sparse matrices: slice · blur_d · … · blur_0 · splat."""
+
+    splat: torch.Tensor  # (points, pixels)
+    blurs: list[torch.Tensor]  # d + 1 of (points, points): ½ of the neighbours on either side
+    slice: torch.Tensor  # (pixels, points)
+
+
+def add_filtered(lattice: Lattice, values: torch.Tensor, out: torch.Tensor) -> None:
+    """Adds weight · K̂ · values to `out`, both (N, any number) float32: splat, blur along each axis, slice."""
+    if values.shape[1] == 1:  # a vector is faster than a matrix of one column
+        values, out, product, add_product = values[:, 0], out[:, 0], torch.mv, torch.addmv
+    else:
+        product, add_product = torch.mm, torch.addmm
+    at_points = product(lattice.splat, values)
+    for blur in lattice.blurs:
+        at_points = product(blur, at_points)
+    add_product(out, lattice.slice, at_points, out=out)
+
+
+def lattice(features: np.ndarray, *, weight: float = 1.0, extra_ring: bool = False) -> Lattice:
+    """The lattice whose `filtered` is weight · D^-½ K D^-½, K[i, j] ≈ exp(−½ |f_i − f_j|²), D = K · 1.
+
+    features: (d, N) float32, already divided by the sigmas. Only points around a pixel exist; blurring loses what it
+    would give to others. extra_ring: places next to at least two of those points exist, too, so that less is lost.
+    Source: Adams, Baek, Davis 2010, section 3; the points are sorted integers in place of their hash table.
+    """
+    cells, shares, steps = embed(features)
+    cells, cell = _unique(cells)
+    keys = vertices(cells, steps)
+    points, number = _unique(keys.ravel())
+    number = number.reshape(keys.shape).T  # (cells, d + 1)
+    if extra_ring:
+        beside, of = np.unique(np.concatenate([points + step for step in (*steps, *-steps)]), return_counts=True)
+        inner, points = points, np.union1d(points, beside[of >= 2])
+        number = np.searchsorted(points, inner)[number]
+    blurs = [neighbours(points, abs(step)) for step in steps]
+    columns = np.take(number.astype(np.int32), cell, axis=0)  # (N, d + 1): the points around each pixel
+
+    from scipy.sparse import csr_array  # here: `import segedu` stays free of scipy
+
+    rows = np.arange(0, columns.size + 1, columns.shape[1], dtype=np.int32)
+    slice_ = csr_array((shares.ravel(), columns.ravel(), rows), shape=(len(columns), len(points)))
+    at_points = torch.from_numpy(slice_.T @ np.ones(len(columns), np.float32))
+    for blur in blurs:
+        at_points = blur @ at_points
+    total = slice_ @ at_points.numpy()  # D = K · 1, at least what a pixel gives to itself
+    shares /= np.sqrt(total)[:, None]
+    slice_.data = shares.ravel()
+    return Lattice(_torch(slice_.T.tocsr()), blurs, _torch(slice_ * np.float32(weight)))
+
+
+def embed(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """In which cell of the lattice each pixel lies, and how it is shared among the cell's d + 1 corners.
+
+    features: (d, N) float32. Returns
+    cells: (N,) int64, one number a cell: the key of its corner 0, and in which order a walk around it takes the axes;
+    shares: (N, d + 1) float32 ≥ 0 with sum 1, of corner 0 … d (barycentric coordinates);
+    steps: (d + 1,) int64: the key of a point's neighbour along axis j is the point's own key + steps[j].
+    The lattice lies in the plane Σ x = 0 of d + 1 dimensions: its points have integer coordinates that are all equal
+    modulo d + 1, and axis j is the direction (−1, …, −1, d at j, −1, …). Their scale makes splat, blur and slice
+    together a Gaussian of sigma 1. Source: Adams, Baek, Davis 2010, section 3.1 and 3.2.
+    """
+    d, count = features.shape
+    scale = [np.float32(np.sqrt(2 / 3) * (d + 1) / np.sqrt(i * (i + 1))) for i in range(1, d + 1)]
+    low, high = _bounds(features, scale)
+    # A point's key is a number of d digits: coordinate 0, and how many (d + 1) each of 1 … d − 1 lies above it.
+    places = [1, *np.cumprod([int(side) for side in high - low], dtype=object)]
+    if places[-1] * (d + 1) ** d >= 2**62 or max(np.abs(low).max(), np.abs(high).max()) > 2**18:
+        raise ValueError("A sigma is too small for this picture: 32-bit numbers cannot tell so many cells apart.")
+    places = np.array(places[:d], dtype=np.int64)
+    steps = np.full(d + 1, -1)
+    steps[0] += d + 1 - places[1:].sum()
+    steps[1:d] += places[1:]
+
+    cells, shares = np.empty(count, np.int64), np.empty((count, d + 1), np.float32)
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
+        nearest, rank, offset = _enclosing(_elevated(features[:, part], scale))
+        nearest = nearest.astype(np.int64)
+        corner = nearest[0] * (d + 1)
+        for i in range(1, d):
+            corner += (nearest[i] - nearest[0]) * places[i]
+        for i in range(d):
+            corner = corner * (d + 1) + rank[i]
+        cells[part] = corner
+
+        sorted_offset = np.empty_like(offset)
+        np.put_along_axis(sorted_offset, rank, offset, axis=0)
+        shares[part, 0] = 1 + sorted_offset[d] - sorted_offset[0]
+        for k in range(1, d + 1):
+            shares[part, k] = sorted_offset[d - k] - sorted_offset[d - k + 1]
+    return cells, shares, steps
+
+
+def _elevated(features: np.ndarray, scale: list) -> np.ndarray:
+    """(d + 1, N): the features in the plane Σ x = 0, where the lattice is."""
+    d = len(features)
+    elevated, above = np.empty((d + 1, features.shape[1]), np.float32), np.float32(0)
+    for i in range(d, 0, -1):
+        scaled = features[i - 1] * scale[i - 1]
+        elevated[i] = above - i * scaled
+        above = above + scaled
+    elevated[0] = above
+    return elevated
+
+
+def _enclosing(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(d + 1, N) each: corner 0 of the cell, divided by d + 1; the rank of each coordinate of the pixel's offset from
+    it, 0 for the largest; that offset, divided by d + 1."""
+    size = len(elevated)
+    per_size = np.float32(1 / size)
+    nearest = np.rint(elevated * per_size)
+    offset = elevated - nearest * size
+    rank = np.zeros(elevated.shape, np.int8)
+    for i, j in combinations(range(size), 2):
+        less = offset[i] < offset[j]
+        rank[i] += less
+        rank[j] += ~less
+    rank += nearest.sum(0).astype(np.int8)  # off the plane by so many: those with the largest error go back by one
+    back = (rank < 0).astype(np.int8) - (rank >= size)
+    rank += back * np.int8(size)
+    nearest += back
+    return nearest, rank.astype(np.intp), (offset - back * np.float32(size)) * per_size
+
+
+def _bounds(features: np.ndarray, scale: list) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) each: bounds of the digits of every key that may occur, a ring of neighbours included."""
+    d = len(features)
+    corners = np.stack([features.min(1), features.max(1)]).astype(np.float64)
+    matrix = np.stack([_elevated(unit[:, None], scale)[:, 0] for unit in np.eye(d, dtype=np.float32)], 1)
+    matrix[1:] = (matrix[1:] - matrix[0]) / (d + 1)
+    rows = matrix[:d]
+    low = np.where(rows > 0, rows * corners[0], rows * corners[1]).sum(1)
+    high = np.where(rows > 0, rows * corners[1], rows * corners[0]).sum(1)
+    margin = np.array([4 * (d + 1)] + [5] * (d - 1))
+    return np.floor(low) - margin, np.ceil(high) + margin
+
+
+def vertices(cells: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """(d + 1, cells) int64: the keys of each cell's corners. A walk around it goes one step back along each axis."""
+    size = len(steps)
+    rank, rest = np.empty((size, len(cells)), np.int64), cells
+    for i in range(size - 2, -1, -1):
+        rest, rank[i] = np.divmod(rest, size)
+    rank[-1] = size * (size - 1) // 2 - rank[:-1].sum(0)
+    walk = np.empty_like(rank)
+    np.put_along_axis(walk, size - 1 - rank, np.broadcast_to(steps[:, None], rank.shape), axis=0)
+    return rest - np.concatenate([np.zeros_like(walk[:1]), walk[:-1].cumsum(0)])
+
+
+def neighbours(points: np.ndarray, step: int) -> torch.Tensor:
+    """(points, points) sparse: the blur (½, 1, ½) along one axis. A neighbour that does not exist counts as zero."""
+    count = len(points)
+    after = np.searchsorted(points, points + step)
+    after[after == count] = 0
+    here = np.flatnonzero(points[after] == points + step)
+    columns = np.full((count, 3), -1, np.int32)
+    columns[after[here], 0], columns[:, 1], columns[here, 2] = here, np.arange(count), after[here]
+    exists = columns >= 0
+    rows = np.concatenate([[0], exists.sum(1).cumsum()]).astype(np.int32)
+    values = np.broadcast_to(np.float32([0.5, 1, 0.5]), columns.shape)[exists]
+    return _sparse(rows, columns[exists], values, (count, count))
+
+
+def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """np.unique(keys, return_inverse=True) of int64; where key and place fit into one number, six times as fast."""
+    low, bits = keys.min(), len(keys).bit_length()
+    if int(keys.max() - low) >= 2 ** (62 - bits):
+        return np.unique(keys, return_inverse=True)
+    both = ((keys - low) << bits) + np.arange(len(keys))
+    both.sort()
+    keys = both >> bits
+    new = np.concatenate([[True], keys[1:] != keys[:-1]])
+    inverse = np.empty(len(keys), np.int32)
+    inverse[both & (2**bits - 1)] = new.cumsum(dtype=np.int32) - 1
+    return keys[new] + low, inverse
+
+
+def _torch(matrix) -> torch.Tensor:
+    """The SciPy matrix as one of torch, whose products use torch's threads."""
+    return _sparse(matrix.indptr, matrix.indices, matrix.data, matrix.shape)
+
+
+def _sparse(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
+    parts = (torch.from_numpy(np.ascontiguousarray(part)) for part in (rows, columns, values))
+    with warnings.catch_warnings():  # torch says at the first that such matrices are in beta state
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.sparse_csr_tensor(*parts, size=shape)
