@@ -15,7 +15,7 @@ import torch
 from segedu.permutohedral import add_filtered, lattice
 
 SMALLEST = 1e-5  # a probability of 0 would forbid a class for ever: the unary is −log of at least this
-ROWS = 4096  # pixels whose softmax is taken at a time
+ROWS = 8192  # pixels whose softmax is taken at a time
 EXACT_PIXELS = 8192  # the largest picture of dense_crf_exact: its matrix has the square of this
 
 

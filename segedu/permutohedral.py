@@ -105,11 +105,11 @@ def embed(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             corner = corner * (d + 1) + rank[i]
         cells[part] = corner
 
-        sorted_offset = np.empty_like(offset)
-        np.put_along_axis(sorted_offset, rank, offset, axis=0)
-        shares[part, 0] = 1 + sorted_offset[d] - sorted_offset[0]
+        for i, j in combinations(range(d + 1), 2):  # the largest offset first: many times faster than np.sort on axis 0
+            offset[i], offset[j] = np.maximum(offset[i], offset[j]), np.minimum(offset[i], offset[j])
+        shares[part, 0] = 1 + offset[d] - offset[0]
         for k in range(1, d + 1):
-            shares[part, k] = sorted_offset[d - k] - sorted_offset[d - k + 1]
+            shares[part, k] = offset[d - k] - offset[d - k + 1]
     return cells, shares, steps
 
 
@@ -141,7 +141,7 @@ def _enclosing(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     back = (rank < 0).astype(np.int8) - (rank >= size)
     rank += back * np.int8(size)
     nearest += back
-    return nearest, rank.astype(np.intp), (offset - back * np.float32(size)) * per_size
+    return nearest, rank, (offset - back * np.float32(size)) * per_size
 
 
 def _bounds(features: np.ndarray, scale: list) -> tuple[np.ndarray, np.ndarray]:
