@@ -79,7 +79,7 @@ def embed(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     steps: (d + 1,) int64: the key of a point's neighbour along axis j is the point's own key + steps[j].
     The lattice lies in the plane Σ x = 0 of d + 1 dimensions: its points have integer coordinates that are all equal
     modulo d + 1, and axis j is the direction (−1, …, −1, d at j, −1, …). Their scale makes splat, blur and slice
-    together a Gaussian of sigma 1. Source: Adams, Baek, Davis 2010, section 3.1 and 3.2.
+    together a Gaussian of sigma 1. Source: Adams, Baek, Davis 2010, section 3.
     """
     d, count = features.shape
     scale = [np.float32(np.sqrt(2 / 3) * (d + 1) / np.sqrt(i * (i + 1))) for i in range(1, d + 1)]
