@@ -1,4 +1,4 @@
-"""The first two lessons as a reader meets them: JupyterLab in a browser, every cell run, then a hand on the figures."""
+"""The first lessons as a reader meets them: JupyterLab in a browser, every cell run, then a hand on the figures."""
 
 import re
 
@@ -115,4 +115,9 @@ def test_lesson_01_shows_a_mask_to_the_pointer_and_takes_an_outline(laboratory):
     drag(page, painter.locator("canvas"), (0.4, 0.2), (0.5, 0.8))
     laboratory.run_cell(page, score, 30)
     assert re.fullmatch(r"IoU with ours: 0\.\d{3}\n", laboratory.printed(page, score))
+    assert laboratory.errors_of_cells(page) == [] and console_errors(laboratory) == []
+
+
+def test_lesson_03_runs(laboratory):
+    page, _ = opened(laboratory, "03")
     assert laboratory.errors_of_cells(page) == [] and console_errors(laboratory) == []
