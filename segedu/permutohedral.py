@@ -17,7 +17,6 @@ import torch
 CHUNK = 16384  # pixels embedded at a time: what they need stays in the processor's cache
 
 
-
 class Lattice(NamedTuple):
     """One kernel, normalised and weighted, as sparse matrices: slice · blur_d · … · blur_0 · splat."""
 

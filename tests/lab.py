@@ -1,9 +1,9 @@
 """A reader at the screen: a real JupyterLab in headless Chromium, for tests of widgets and lessons.
 
-    with laboratory(tmp_path) as lab:
-        page = lab.open_lesson("notebooks/00.ipynb")      # a copy of it; `page` is Playwright's
-        lab.run_all(page)
-        assert not lab.errors_of_cells(page) and not lab.console_errors
+with laboratory(tmp_path) as lab:
+    page = lab.open_lesson("notebooks/00.ipynb")      # a copy of it; `page` is Playwright's
+    lab.run_all(page)
+    assert not lab.errors_of_cells(page) and not lab.console_errors
 """
 
 from __future__ import annotations
