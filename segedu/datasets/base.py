@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
+from segedu import files
 from segedu.labels import LabelTable
 
 
@@ -54,3 +56,22 @@ class SegmentationDataset(Dataset):
                 raise ValueError(f"{type(self).__name__} knows no single objects; leave out instances=True.")
             sample += (tv_tensors.Mask(torch.from_numpy(objects[0]).long()),)
         return self.transform(*sample) if self.transform else sample
+
+
+# What the sets that lie in files share.
+
+
+def check_size(size: tuple[int, int] | None) -> None:
+    """Raise ValueError unless `size` is None or a (height, width) that pictures can be resized to."""
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
+
+
+def found_or_fetched(find: Callable, data: files.RealData, root: str | Path | None, download: bool) -> list:
+    """find(root); where that raises DataMissing and `download` is set, find(the folder that `data` is fetched to)."""
+    try:
+        return find(root)
+    except files.DataMissing:
+        if not download:
+            raise
+        return find(files.fetch_data(data, root))

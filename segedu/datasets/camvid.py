@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.masks import read_mask, validate_mask
 
@@ -73,18 +74,12 @@ class CamVid(SegmentationDataset):
         for argument, value, known in (("split", split, SPLITS), ("protocol", protocol, PROTOCOLS)):
             if value not in known:
                 raise ValueError(f"{argument}={value!r} is unknown; CamVid has {', '.join(map(repr, known))}.")
-        if size is not None and (len(size) != 2 or min(size) < 1):
-            raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
+        check_size(size)
         self.size = size
         self.names = _names(split, protocol)
         self.drives = [name.split("_")[0] for name in self.names]
         released = split if protocol == "released" else "train"
-        try:
-            self._paths = _find(released, self.names, root)
-        except files.DataMissing:
-            if not download:
-                raise
-            self._paths = _find(released, self.names, files.fetch_data(CAMVID, root))
+        self._paths = found_or_fetched(partial(_find, released, self.names), CAMVID, root, download)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
 from segedu.datasets.grey import read_grey, read_ids, resized
 from segedu.labels import CELLS
 from segedu.masks import MaskError
@@ -67,16 +68,10 @@ class Membranes(SegmentationDataset):
         super().__init__(transform=transform, instances=instances)
         if split not in SLICES:
             raise ValueError(f"split={split!r} is unknown; Membranes has {', '.join(map(repr, SLICES))}.")
-        if size is not None and (len(size) != 2 or min(size) < 1):
-            raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
+        check_size(size)
         self.size = size
         self.names = [str(number) for number in SLICES[split]]
-        try:
-            self._paths = _find(self.names, root)
-        except files.DataMissing:
-            if not download:
-                raise
-            self._paths = _find(self.names, files.fetch_data(MEMBRANES, root))
+        self._paths = found_or_fetched(partial(_find, self.names), MEMBRANES, root, download)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
 from segedu.datasets.grey import read_grey, read_ids, resized
 from segedu.labels import CELLS
 from segedu.masks import separate
@@ -62,15 +63,9 @@ class Nuclei(SegmentationDataset):
         super().__init__(transform=transform, instances=instances)
         if split not in SPLITS:
             raise ValueError(f"split={split!r} is unknown; Nuclei has {', '.join(map(repr, SPLITS))}.")
-        if size is not None and (len(size) != 2 or min(size) < 1):
-            raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
+        check_size(size)
         self.size = size
-        try:
-            self._paths = _find(split, root)
-        except files.DataMissing:
-            if not download:
-                raise
-            self._paths = _find(split, files.fetch_data(NUCLEI, root))
+        self._paths = found_or_fetched(partial(_find, split), NUCLEI, root, download)
         self.names = [image.stem for image, _ in self._paths]
 
     def __len__(self) -> int:

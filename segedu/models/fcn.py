@@ -52,12 +52,8 @@ class FCN(nn.Module):
         self.up_last = FixedBilinear(num_classes, stride, padding=stride // 2)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = self.normalise(image)
-        pools = []
-        for stage in self.trunk:
-            x = stage(x)
-            pools.append(x)
-        scores = self.score(self.head(x))
+        pools = pool_maps(self.trunk, self.normalise(image))
+        scores = self.score(self.head(pools[4]))
         if self.stride <= 16:
             finer = self.score_pool4(pools[3])
             scores = crop(self.up_score(scores), finer) + finer
@@ -139,12 +135,8 @@ class PaperFCN(nn.Module):
         self.offsets = crop_offsets(stride)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = self.normalise(image)
-        pools = []
-        for stage in self.trunk:
-            x = stage(x)
-            pools.append(x)
-        scores = self.score(self.head(x))
+        pools = pool_maps(self.trunk, self.normalise(image))
+        scores = self.score(self.head(pools[4]))
         if self.stride <= 16:
             scores = self.up_score(scores)
             scores = scores + crop(self.score_pool4(pools[3]), scores, self.offsets["pool4"])
@@ -196,7 +188,16 @@ def transplanted(vgg: nn.Module, num_classes: int = 21, *, stride: int = 8) -> P
     return net
 
 
-# Both networks' way back up
+# What both networks share
+
+
+def pool_maps(trunk: nn.ModuleList, x: torch.Tensor) -> list[torch.Tensor]:
+    """What comes out of each of the trunk's stages, one after the other: the maps pool1 … pool5."""
+    maps = []
+    for stage in trunk:
+        x = stage(x)
+        maps.append(x)
+    return maps
 
 
 class FixedBilinear(nn.Module):

@@ -16,7 +16,7 @@ from segedu.inference import evaluation_mode
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.metrics import ConfusionMatrix, border_band
 from segedu.models import FCN
-from segedu.models.fcn import FixedBilinear, crop
+from segedu.models.fcn import FixedBilinear, crop, pool_maps
 from segedu.models.parts import convolution
 
 SIZE = (120, 160)
@@ -118,11 +118,8 @@ class Concatenated(FCN):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x, pools = self.normalise(image), []
-        for stage in self.trunk:
-            x = stage(x)
-            pools.append(x)
-        scores = self.score(self.head(x))
+        pools = pool_maps(self.trunk, self.normalise(image))
+        scores = self.score(self.head(pools[4]))
         scores = self.mix_pool4(torch.cat([crop(self.up_score(scores), pools[3]), pools[3]], dim=1))
         scores = self.mix_pool3(torch.cat([crop(self.up_pool4(scores), pools[2]), pools[2]], dim=1))
         return crop(self.up_last(scores), image)
