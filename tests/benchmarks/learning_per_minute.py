@@ -28,6 +28,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from _weighing import class_weights
 from safetensors.torch import load_file
 from scipy import stats
 from torch import nn
@@ -124,9 +125,7 @@ class Street:
         by_drive = {"protocol": "by-drive", "size": SIZE}
         self.train = CamVid("train", transform=transforms.augment(scale=(0.7, 1.6)), **by_drive)
         self.scored = {"by_drive": CamVid("test", **by_drive), "val": CamVid("val", size=SIZE)}
-        masks = torch.stack([mask for _, mask in self.train])
-        counts = torch.bincount(masks[masks != 255], minlength=CLASSES)
-        self.class_weights = (counts / counts.sum()).rsqrt()
+        self.class_weights = class_weights(self.train)
 
 
 def train_as_documented(model: nn.Module, street: Street, seconds: float, seed: int) -> int:

@@ -17,7 +17,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import fcn_results
 import torch
+from _weighing import class_weights
 from torch.utils.data import Subset
 
 import segedu
@@ -27,9 +29,6 @@ from segedu.inference import evaluation_mode
 from segedu.metrics import ConfusionMatrix
 from segedu.models import SmallNet
 from segedu.sampling import same_size_batches
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # where a lesson's own runs lie, for scripts and tests alike
-import fcn_results
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
 SIZE = (120, 160)
@@ -53,13 +52,6 @@ def scores(matrix: ConfusionMatrix, prefix: str = "") -> Scores:
         "mean_accuracy": matrix.mean_accuracy(),
     }
     return {prefix + name: value for name, value in named.items()}
-
-
-def class_weights(dataset) -> torch.Tensor:
-    """1 / √(share of the pixels), as lessons 02 and 04 weigh the classes."""
-    masks = torch.stack([mask for _, mask in dataset])
-    counts = torch.bincount(masks[masks != 255], minlength=11)
-    return (counts / counts.sum()).rsqrt()
 
 
 # The experiments: each gives {arm: function of a seed → scores}

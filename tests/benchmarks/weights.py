@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from _weighing import class_weights
 from torch import nn
 
 import segedu
 from segedu import losses, transforms
 from segedu.datasets import ToyStreet
-from segedu.labels import IGNORE_INDEX
 from segedu.models import FCN
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
@@ -69,13 +69,6 @@ def train(name: str) -> Path:
     }
     print(name, notes, flush=True)
     return segedu.save(FOLDER / f"{name}.safetensors", model.half(), labels=train.labels, notes=notes)
-
-
-def class_weights(dataset) -> torch.Tensor:
-    """1 / √(share of the pixels) of each class."""
-    masks = torch.stack([sample[1] for sample in dataset])
-    counts = torch.bincount(masks[masks != IGNORE_INDEX], minlength=len(dataset.labels))
-    return (counts / counts.sum()).rsqrt()
 
 
 def main() -> None:
