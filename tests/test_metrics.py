@@ -10,7 +10,14 @@ from skimage.metrics import adapted_rand_error
 from torchmetrics.classification import MulticlassJaccardIndex
 from torchmetrics.functional.classification import multiclass_f1_score
 
-from segedu.metrics import ConfusionMatrix, border_band, boundary_iou, rand_error
+from segedu.metrics import (
+    ConfusionMatrix,
+    border_band,
+    boundary_iou,
+    rand_error,
+    size_stratified_iou,
+    trimap_curve,
+)
 
 
 def square(column: int) -> torch.Tensor:
@@ -200,3 +207,125 @@ def test_rand_error_refuses_what_does_not_fit():
         rand_error([[1, 2]], [[1, 2, 3]])
     with pytest.raises(TypeError, match="float32"):
         rand_error(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.int64))
+
+
+def test_trimap_curve_by_hand():
+    """A border between columns 3 and 4 of eight; one mistake beside it, one far away, void at the end of the row."""
+    target = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 255]])
+    prediction = torch.tensor([[1, 0, 0, 1, 1, 1, 1, 9]])
+    curve = trimap_curve(prediction, target, 2, widths=(1, 2, 4))
+    assert list(curve) == [1, 2, 4]
+    # width 1: columns 3, 4 and, beside void, 6; width 2: 2 … 6; width 4: 0 … 6
+    assert [matrix.counts.tolist() for matrix in curve.values()] == [
+        [[0, 1], [0, 2]],
+        [[1, 1], [0, 3]],
+        [[2, 2], [0, 3]],
+    ]
+    assert curve[2].pixel_accuracy() == 4 / 5 and curve[2].mean_iou() == pytest.approx((1 / 2 + 3 / 4) / 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_trimap_curve_against_distances_and_at_its_end_the_whole(seed):
+    """SciPy's chess-board distance from the truth's borders; a band as wide as the picture is all of it."""
+    random = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(random.normal(size=(3, 40, 50)), (0, 4, 4))
+    target = np.digitize(smooth, [-0.04, 0.04])
+    target[1, :6], target[2] = 255, 1  # the third picture has no border, and is in no band
+    prediction = np.where(random.random(target.shape) < 0.7, target % 255, random.integers(0, 3, target.shape))
+    curve = trimap_curve(prediction, target, 3, widths=(1, 3, 50))
+    for width in (1, 3):
+        matrix = ConfusionMatrix(3)
+        for found, true in zip(prediction, target, strict=True):
+            inside = [true == value for value in np.unique(true)]  # of each value, and how far to the nearest other
+            apart = sum(one * ndimage.distance_transform_cdt(one, "chessboard") for one in inside if not one.all())
+            apart = apart if len(inside) > 1 else np.full(true.shape, np.inf)
+            matrix.update(found, np.where(apart <= width, true, 255))
+        assert torch.equal(curve[width].counts, matrix.counts)
+    assert torch.equal(curve[50].counts, ConfusionMatrix(3).update(prediction[:2], target[:2]).counts)
+
+
+def test_trimap_curve_sees_a_shift_at_the_border_only():
+    target = torch.zeros(60, 60, dtype=torch.int64)
+    target[:, 30:] = 1
+    curve = trimap_curve(target.roll(1, 1).index_fill(1, torch.tensor([0]), 0), target, 2, widths=(1, 5, 10))
+    assert [matrix.pixel_accuracy() for matrix in curve.values()] == pytest.approx([1 / 2, 9 / 10, 19 / 20])
+
+
+def test_trimap_curve_refuses_what_does_not_fit():
+    ids = torch.zeros(4, 4, dtype=torch.int64)
+    with pytest.raises(ValueError, match="at least 1"):
+        trimap_curve(ids, ids, 2, widths=(0, 1))
+    with pytest.raises(ValueError, match="prediction holds 2"):
+        trimap_curve(ids + 2, ids.index_fill(0, torch.tensor([0]), 1), 2)
+    with pytest.raises(ValueError, match=r"\(16,\)"):
+        trimap_curve(ids.flatten(), ids.flatten(), 2)
+
+
+def street_row(cars):
+    """(1, 40) of class ids and of object ids: cars {first column: pixels} of class 1 on road."""
+    target, instances = torch.zeros(2, 1, 40, dtype=torch.int64)
+    for number, (column, pixels) in enumerate(cars.items(), start=1):
+        target[0, column : column + pixels], instances[0, column : column + pixels] = 1, number
+    return target, instances
+
+
+def test_size_stratified_iou_by_hand():
+    """Cars of 2 and of 6 pixels in one row; the small is found with two pixels too many, of the large a half."""
+    target, instances = street_row({5: 2, 20: 6})
+    prediction = torch.zeros_like(target)
+    prediction[0, 4:8] = 1  # the small car, a pixel before it and one behind
+    prediction[0, 20:23] = 1
+    prediction[0, 34:36] = 1  # a false alarm, nine pixels behind the large car
+    found = size_stratified_iou(prediction, target, instances, 1, sizes=(3, 10))
+    assert found.tolist()[:2] == [2 / 4, 3 / 6] and found[2].isnan()
+    assert size_stratified_iou(prediction, target, instances, 1, sizes=(3,), reach=10).tolist() == [2 / 4, 3 / 8]
+    assert size_stratified_iou(prediction, target, instances, 1, sizes=(3,), reach=0).tolist() == [1, 3 / 6]
+    assert size_stratified_iou(prediction, target, instances, 1, sizes=(2, 6))[1:].tolist() == [2 / 4, 3 / 6]
+    target[0, 7], target[0, 25] = 255, 255  # the pixel behind the small car, and one of the six
+    found = size_stratified_iou(prediction, target, instances, 1, sizes=(3,))
+    assert found.tolist() == [2 / 3, 3 / 5]
+
+
+def test_another_object_of_the_class_is_no_false_alarm():
+    target, instances = street_row({5: 2, 9: 9})
+    assert size_stratified_iou(target, target, instances, 1, sizes=(3,)).tolist() == [1, 1]
+    instances[instances == 2] = 0  # pixels of the class that belong to no object
+    assert size_stratified_iou(target, target, instances, 1, sizes=(3,))[0] == 1
+
+
+@pytest.mark.parametrize("reach", [0, 2, 8])
+def test_size_stratified_iou_against_sets_of_pixels(reach):
+    random = np.random.default_rng(reach)
+    instances = np.zeros((3, 30, 40), np.int64)
+    for n, number in np.ndindex(3, 9):
+        y, x, h, w = random.integers(0, 25), random.integers(0, 32), *random.integers(2, 9, 2)
+        instances[n, y : y + h, x : x + w] = number + 1
+    target = np.where(instances % 3 == 1, 2, np.where(instances % 3 == 2, 1, 0))
+    target[random.random(target.shape) < 0.05] = 255
+    prediction = np.where(random.random(target.shape) < 0.7, target % 255, random.integers(0, 3, target.shape))
+    found, joined = [0, 0, 0], [0, 0, 0]
+    for p, t, ids in zip(prediction, target, instances, strict=True):
+        for number in set(ids[t == 2]):
+            own = set(zip(*np.nonzero((ids == number) & (t == 2)), strict=True))
+            near = {
+                (y + dy, x + dx) for y, x in own for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)
+            }
+            near = {(y, x) for y, x in near if 0 <= y < 30 and 0 <= x < 40 and t[y, x] != 255}
+            alarm = {place for place in near if p[place] == 2 and (t[place] != 2 or place in own)}
+            size = (len(own) >= 15) + (len(own) >= 40)
+            found[size], joined[size] = found[size] + len(alarm & own), joined[size] + len(alarm | own)
+    expected = [f / j for f, j in zip(found, joined, strict=True)]
+    assert size_stratified_iou(prediction, target, instances, 2, sizes=(15, 40), reach=reach).tolist() == expected
+
+
+def test_size_stratified_iou_refuses_what_does_not_fit():
+    ids = torch.zeros(4, 4, dtype=torch.int64)
+    assert size_stratified_iou(ids, ids, ids, 1).isnan().all()
+    with pytest.raises(ValueError, match="Target and instances"):
+        size_stratified_iou(ids, ids, ids[:2], 1)
+    with pytest.raises(TypeError, match="instances must hold ids"):
+        size_stratified_iou(ids, ids, ids.float(), 1)
+    with pytest.raises(ValueError, match="must grow"):
+        size_stratified_iou(ids, ids, ids, 1, sizes=(400, 100))
+    with pytest.raises(ValueError, match="at least 0"):
+        size_stratified_iou(ids, ids, ids, 1, reach=-1)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect
+from collections.abc import Sequence
+
 import torch
 
-from segedu.metrics.semantic import two_maps
+from segedu.labels import IGNORE_INDEX
+from segedu.metrics.boundary import spread
+from segedu.metrics.semantic import two_maps, two_pictures
 
 
 def rand_error(prediction, target) -> float:
@@ -27,6 +32,50 @@ def rand_error(prediction, target) -> float:
     both = target * (prediction.max() + 1 if len(prediction) else 1) + prediction
     together, found, true = (_pairs(ids) for ids in (both, prediction, target))
     return 1 - 2 * together / (found + true) if found + true else float("nan")
+
+
+def size_stratified_iou(
+    prediction,
+    target,
+    instances,
+    class_id: int,
+    *,
+    sizes: Sequence[int] = (100, 400),
+    reach: int = 8,
+    ignore_index: int = IGNORE_INDEX,
+) -> torch.Tensor:
+    """(len(sizes) + 1,) float64 in 0…1: the IoU of one class around its small, its middle and its large objects.
+
+    A semantic map does not say which object a false alarm belongs to. So each true object is scored in its own
+    surroundings, the pixels at most `reach` from it (on a chess board): there, other objects of the class are left out,
+    and every other pixel of the class is a false alarm of this object. Pixels are counted over all objects of a size;
+    a false alarm near two objects counts for both, one near none for none (the class's IoU sees it).
+    prediction, target: class ids, (H, W) or (N, H, W). instances: object ids of that shape, unique in their picture;
+        pixels of the class whose id is 0 belong to no object and are left out.
+    sizes: the limits, growing, in pixels that are visible and not ignored: 100 itself is in the second row.
+    reach: in pixels; with 0 nothing but the object counts, which makes the IoU the part of its pixels that is found.
+    A size without objects scores NaN. Raises TypeError for numbers that are no integers, ValueError for other shapes,
+    limits that do not grow, or a negative reach.
+    """
+    prediction, _ = two_pictures(prediction, target)
+    target, instances = two_pictures(target, instances, names=("target", "instances"))
+    if list(sizes) != sorted(set(sizes)) or reach < 0:
+        raise ValueError(f"Sizes must grow and reach must be at least 0, got {tuple(sizes)} and {reach}.")
+    found, joined = torch.zeros(2, len(sizes) + 1, dtype=torch.float64)
+    for painted, true, ids in zip(prediction == class_id, target, instances, strict=True):
+        of_class = true == class_id
+        for number in ids[of_class & (ids != 0)].unique():
+            inside = of_class & (ids == number)
+            around = tuple(slice(max(int(at.min()) - reach, 0), int(at.max()) + reach + 1) for at in inside.nonzero().T)
+            inside = inside[around]
+            counted = (
+                (spread(inside.float(), reach) > 0) & (inside | ~of_class[around]) & (true[around] != ignore_index)
+            )
+            alarm = painted[around] & counted
+            size = bisect(sizes, int(inside.sum()))
+            found[size] += (alarm & inside).sum()
+            joined[size] += (alarm | inside).sum()
+    return found / joined
 
 
 def _pairs(ids: torch.Tensor) -> int:

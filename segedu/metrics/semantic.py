@@ -88,10 +88,10 @@ class ConfusionMatrix:
         )
 
 
-def two_maps(prediction, target) -> tuple[torch.Tensor, torch.Tensor]:
+def two_maps(prediction, target, names=("prediction", "target")) -> tuple[torch.Tensor, torch.Tensor]:
     """Both as plain int64 tensors on the CPU. Raises TypeError if one holds no integers, ValueError for two shapes."""
     maps = tuple(torch.as_tensor(x).detach().cpu().as_subclass(torch.Tensor) for x in (prediction, target))
-    for name, ids in zip(("prediction", "target"), maps, strict=True):
+    for name, ids in zip(names, maps, strict=True):
         if ids.is_floating_point() or ids.is_complex():
             raise TypeError(
                 f"The {name} must hold ids (integers), got {ids.dtype} of shape {tuple(ids.shape)}; "
@@ -99,6 +99,16 @@ def two_maps(prediction, target) -> tuple[torch.Tensor, torch.Tensor]:
             )
     if maps[0].shape != maps[1].shape:
         raise ValueError(
-            f"Prediction and target must have one shape, got {tuple(maps[0].shape)} and {tuple(maps[1].shape)}."
+            f"{names[0].capitalize()} and {names[1]} must have one shape, got {tuple(maps[0].shape)} and "
+            f"{tuple(maps[1].shape)}."
         )
     return maps[0].long(), maps[1].long()
+
+
+def two_pictures(prediction, target, names=("prediction", "target")) -> tuple[torch.Tensor, torch.Tensor]:
+    """two_maps of shape (N, H, W), N = 1 for (H, W). Raises ValueError for another number of dimensions, too."""
+    maps = two_maps(prediction, target, names)
+    shape = tuple(maps[0].shape)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"The maps must be (H, W) or (N, H, W), got shape {shape}.")
+    return maps[0].reshape(-1, *shape[-2:]), maps[1].reshape(-1, *shape[-2:])

@@ -15,7 +15,7 @@ from segedu import losses
 from segedu.datasets import CamVid, ToyStreet
 from segedu.inference import evaluation_mode
 from segedu.labels import IGNORE_INDEX, STREET
-from segedu.metrics import ConfusionMatrix, border_band
+from segedu.metrics import ConfusionMatrix, border_band, size_stratified_iou
 from segedu.models import FCN
 from segedu.models.fcn import FixedBilinear, crop, pool_maps
 from segedu.models.parts import convolution
@@ -46,26 +46,18 @@ def weighted_loss(dataset) -> Callable[..., torch.Tensor]:
 
 def street_scores(net: nn.Module, val: ToyStreet, prefix: str = "") -> Scores:
     """Scores 0…1 over all pixels, near borders and away from them, and the found part of small and of large cars."""
-    whole, near, away = (ConfusionMatrix(len(STREET)) for _ in range(3))
-    cars = {"small": [0, 0], "large": [0, 0]}  # pixels found, pixels
+    images, masks, objects = map(torch.stack, zip(*val, strict=True))
     with evaluation_mode(net), torch.inference_mode():
-        for image, mask, objects in val:
-            prediction = net(image[None]).argmax(1)[0]
-            band = border_band(mask, BAND)
-            whole.update(prediction, mask)
-            near.update(prediction, mask.where(band, IGNORE_INDEX))
-            away.update(prediction, mask.where(~band, IGNORE_INDEX))
-            for number in objects[mask == STREET.index("car")].unique():
-                inside = (objects == number) & (mask != IGNORE_INDEX)
-                pixels = inside.sum().item()
-                for size in ["small"] * (pixels < SMALL) + ["large"] * (pixels >= LARGE):
-                    cars[size][0] += (prediction[inside] == STREET.index("car")).sum().item()
-                    cars[size][1] += pixels
+        found = torch.cat([net(image[None]).argmax(1) for image in images])
+    band = border_band(masks, BAND)
+    near, away = (ConfusionMatrix(len(STREET)).update(found, masks.where(at, IGNORE_INDEX)) for at in (band, ~band))
+    whole = ConfusionMatrix(len(STREET)).update(found, masks)
+    cars = size_stratified_iou(found, masks, objects, STREET.index("car"), sizes=(SMALL, LARGE), reach=0).tolist()
     named = {
         "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
         "near_mean_iou": near.mean_iou(), "near_accuracy": near.pixel_accuracy(),
         "away_mean_iou": away.mean_iou(), "away_accuracy": away.pixel_accuracy(),
-        "small_cars": cars["small"][0] / cars["small"][1], "large_cars": cars["large"][0] / cars["large"][1],
+        "small_cars": cars[0], "large_cars": cars[2],
     }  # fmt: skip
     return {prefix + name: value for name, value in named.items()}
 
