@@ -19,6 +19,7 @@ from pathlib import Path
 
 import fcn_results
 import torch
+import unet_results
 from _weighing import class_weights
 from torch.utils.data import Subset
 
@@ -184,6 +185,7 @@ EXPERIMENTS = {
     "04_augmentation": augmentation,
     "04_losses": losses_for_imbalance,
     **fcn_results.EXPERIMENTS,
+    **unet_results.EXPERIMENTS,
 }
 
 

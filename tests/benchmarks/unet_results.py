@@ -1,0 +1,190 @@
+"""Lesson 06's stored runs: what U-Net's skips, its modern form, and its shape bring. Run by results.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from _weighing import class_weights
+from scipy import ndimage
+from torch import nn
+from torch.nn import functional as F
+
+import segedu
+from segedu import losses
+from segedu.datasets import CamVid, ToyCells, ToyStreet
+from segedu.inference import evaluation_mode
+from segedu.labels import IGNORE_INDEX, STREET
+from segedu.metrics import ConfusionMatrix, border_band, rand_error, size_stratified_iou
+from segedu.models import FCN, UNet
+from segedu.models.unet import start_gaussian, two_convolutions
+
+SIZE = (120, 160)
+WIDTH = 8
+RECIPE = {"steps": 100, "batch_size": 4, "learning_rate": 5e-3, "progress": False}
+BAND = 3  # pixels on either side of a border
+CELLS_SIZE, CELLS_DEPTH = (100, 100), 3
+MARGIN = 44  # an unpadded U-Net of depth 3 takes so many pixels from each side: 188 → 100
+EDGE = 12  # pixels from the edge of the picture
+Scores = dict[str, float]
+
+
+class Halves(nn.Module):
+    """The sum of the first and the second half of the channels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.add(*x.chunk(2, dim=1))
+
+
+class Added(UNet):
+    """U-Net whose skips are added to what comes from below, not laid beside it."""
+
+    def __init__(self, num_classes: int, *, width: int):
+        super().__init__(num_classes, width=width)
+        self.up = nn.ModuleList(
+            nn.Sequential(Halves(), *two_convolutions(c, c, padding=True, batch_norm=True))
+            for c in (layer.out_channels for layer in self.enlarge)
+        )
+        self.up.apply(start_gaussian)
+
+
+def street_net(make: Callable[[], nn.Module], seed: int, train) -> nn.Module:
+    """A network after 100 steps of four streets, with the loss of lesson 04."""
+    torch.manual_seed(seed)
+    net = make()
+    loss = partial(losses.cross_entropy, class_weights=class_weights(train))
+    segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
+    return net
+
+
+def street_scores(net: nn.Module, val: ToyStreet) -> Scores:
+    """IoU of all classes, accuracy near borders and away from them, IoU around small, middle and large cars."""
+    images, masks, objects = map(torch.stack, zip(*val, strict=True))
+    with evaluation_mode(net), torch.inference_mode():
+        found = torch.cat([net(batch).argmax(1) for batch in images.split(10)])
+    band = border_band(masks, BAND)
+    whole = ConfusionMatrix(len(STREET)).update(found, masks)
+    near, away = (ConfusionMatrix(len(STREET)).update(found, masks.where(at, IGNORE_INDEX)) for at in (band, ~band))
+    cars = size_stratified_iou(found, masks, objects, STREET.index("car"), sizes=(100, 400), reach=8).tolist()
+    named = {
+        "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
+        "near_accuracy": near.pixel_accuracy(), "away_accuracy": away.pixel_accuracy(),
+        "small_cars": cars[0], "middle_cars": cars[1], "large_cars": cars[2],
+    }  # fmt: skip
+    return named | {f"iou_{name}": value for name, value in zip(STREET.names, whole.iou().tolist(), strict=True)}
+
+
+# The experiments: each gives {arm: function of a seed → scores}
+
+
+def skips() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on rendered streets: what do U-Net's skips bring, and would a sum, or ResNet's skips, bring it, too?"""
+    train, val = ToyStreet("train", length=400), ToyStreet("val", length=50, instances=True)
+    unet = partial(UNet, len(STREET), width=WIDTH)
+    makers = {
+        "no skips": partial(unet, skips=False),
+        "no skips, residual blocks": partial(unet, skips=False, residual=True),
+        "skips, added": partial(Added, len(STREET), width=WIDTH),
+        "skips, concatenated": unet,
+    }
+
+    def arm(make: Callable[[], nn.Module], seed: int) -> Scores:
+        return street_scores(street_net(make, seed, train), val)
+
+    return {name: partial(arm, make) for name, make in makers.items()}
+
+
+def few_pictures() -> dict[str, Callable[[int], Scores]]:
+    """The same 100 steps on 8 or on 400 streets: does U-Net lose less than FCN-8s where pictures are few?
+
+    U-Net on 400 streets is 06_skips' "skips, concatenated".
+    """
+    val = ToyStreet("val", length=50, instances=True)
+    sets = {length: ToyStreet("train", length=length) for length in (8, 400)}
+    unet, fcn = partial(UNet, len(STREET), width=WIDTH), partial(FCN, len(STREET), width=WIDTH, stride=8)
+
+    def arm(make: Callable[[], nn.Module], length: int, seed: int) -> Scores:
+        net = street_net(make, seed, sets[length])
+        learnt = segedu.evaluate(net, sets[8])
+        return street_scores(net, val) | {"first_8_mean_iou": learnt.mean_iou()}
+
+    return {
+        "U-Net, 8 streets": partial(arm, unet, 8),
+        "FCN-8s, 8 streets": partial(arm, fcn, 8),
+        "FCN-8s, 400 streets": partial(arm, fcn, 400),
+    }
+
+
+class Mirrored(nn.Module):
+    """An unpadded network that answers for the whole picture: the picture's borders are mirrored first."""
+
+    def __init__(self, net: UNet):
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.net(F.pad(image, (MARGIN,) * 4, mode="reflect"))
+
+
+def cell_scores(net: nn.Module, val: ToyCells) -> Scores:
+    """Scores of cells and membranes: all pixels, those near the picture's edge, those inside; Rand error of the cells.
+
+    Predicted cells are the connected parts of the predicted foreground; Rand errors are averaged over the pictures.
+    """
+    images, masks, objects = map(torch.stack, zip(*val, strict=True))
+    with evaluation_mode(net), torch.inference_mode():
+        found = torch.cat([net(batch).argmax(1) for batch in images.split(10)])
+    inside = torch.zeros(CELLS_SIZE, dtype=torch.bool)
+    inside[EDGE:-EDGE, EDGE:-EDGE] = True
+    whole = ConfusionMatrix(2).update(found, masks)
+    wrong = ((found != masks) & (masks != IGNORE_INDEX)).float()
+    pairs = (
+        (ndimage.label(cells)[0], (ids * mask).numpy()) for cells, ids, mask in zip(found, objects, masks, strict=True)
+    )
+    rand = [rand_error(cells, ids) for cells, ids in pairs]
+    return {
+        "mean_iou": whole.mean_iou(), "pixel_error": 1 - whole.pixel_accuracy(),
+        "edge_error": wrong[:, ~inside].mean().item(), "inside_error": wrong[:, inside].mean().item(),
+        "rand_error": sum(rand) / len(rand),
+    }  # fmt: skip
+
+
+def modern_form() -> dict[str, Callable[[int], Scores]]:
+    """From the paper's form to today's, one change at a time: 60 steps on rendered membranes, depth 3."""
+    cells = {"look": "membranes", "size": CELLS_SIZE}
+    train, val = ToyCells("train", length=240, **cells), ToyCells("val", length=30, instances=True, **cells)
+
+    def arm(seed: int, *, padding: bool = True, **form) -> Scores:
+        torch.manual_seed(seed)
+        net = UNet(2, in_channels=1, width=WIDTH, depth=CELLS_DEPTH, padding=padding, **form)
+        net = net if padding else Mirrored(net)
+        segedu.fit(net, train, seed=seed, **RECIPE | {"steps": 60})
+        return cell_scores(net, val)
+
+    return {
+        "the paper's form": partial(arm, padding=False, batch_norm=False),
+        "+ padding": partial(arm, batch_norm=False),
+        "+ batch normalisation": partial(arm),
+        "+ residual blocks": partial(arm, residual=True),
+    }
+
+
+def skips_on_camvid() -> dict[str, Callable[[int], Scores]]:
+    """U-Net with and without skips, 100 steps on CamVid's drives: scored on the third drive, and on released val."""
+    train = CamVid("train", protocol="by-drive", size=SIZE)
+    sets = {"by_drive_": CamVid("test", protocol="by-drive", size=SIZE), "val_": CamVid("val", size=SIZE)}
+
+    def arm(skips: bool, seed: int) -> Scores:
+        net = street_net(partial(UNet, len(STREET), width=WIDTH, skips=skips), seed, train)
+        return {f"{prefix}mean_iou": segedu.evaluate(net, data).mean_iou() for prefix, data in sets.items()}
+
+    return {"no skips": partial(arm, False), "skips, concatenated": partial(arm, True)}
+
+
+EXPERIMENTS = {
+    "06_skips": skips,
+    "06_modern": modern_form,
+    "06_few": few_pictures,
+    "06_camvid": skips_on_camvid,
+}
