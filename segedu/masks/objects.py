@@ -1,0 +1,36 @@
+"""Between masks of classes and maps of objects."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segedu.labels import IGNORE_INDEX
+from segedu.masks.borders import separate
+from segedu.masks.checking import MaskError, class_ids
+
+
+def object_classes(mask, instances) -> dict[int, int]:
+    """{object id: class id}: the class that most of an object's pixels have in the mask; the smaller id of two equals.
+
+    mask: (H, W) class ids; 255 has no vote. instances: (H, W) object ids, 0 for none. Arrays or tensors.
+    An object that lies in void alone is left out. Raises MaskError for maps that hold no whole numbers or differ in
+    size. Source: Panoptic-DeepLab (Cheng et al., arXiv 1911.10194, section 3.2, majority vote).
+    """
+    mask, instances = class_ids(mask, None), class_ids(instances, None)
+    if mask.shape != instances.shape:
+        raise MaskError(f"The mask is {mask.shape}, the map of objects {instances.shape}; they must be one size.")
+    counted = (instances != 0) & (mask != IGNORE_INDEX)
+    (ids, classes), votes = np.unique(np.stack([instances[counted], mask[counted]]), axis=1, return_counts=True)
+    order = np.lexsort((-classes, votes))  # the last entry of an id stays in the dict: most votes, smallest class
+    return dict(zip(ids[order].tolist(), classes[order].tolist(), strict=True))
+
+
+def border_classes(instances, width: int = 2) -> np.ndarray:
+    """(H, W) uint8: 0 background, 1 the inside of objects, 2 their borders where another object is near.
+
+    What a network learns that tells touching cells apart by a class of its own. The border has `width` pixels, an even
+    number, half from each of the two objects, exactly the line that `separate` cuts; too thin objects keep all of it.
+    Raises as `separate`.
+    """
+    ids = class_ids(instances, None)
+    return np.where(ids == 0, 0, np.where(separate(ids, width) == 0, 2, 1)).astype(np.uint8)

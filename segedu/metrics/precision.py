@@ -1,0 +1,138 @@
+"""Average precision: how many of the true objects are found, and how many of the found ones are true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from segedu.metrics.overlap import overlap
+
+# COCO's ten thresholds (as its own code computes them, so that borderline cases fall alike), and its 101 recalls.
+COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+RECALLS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """Average precision by class and threshold; see `average_precision`.
+
+    by_class:   {class id: (T,) float64 in 0…1}; NaN for a class without true objects. Without classes it is {0: …}.
+    thresholds: the T thresholds of IoU.
+    """
+
+    by_class: dict[int, torch.Tensor]
+    thresholds: tuple[float, ...]
+
+    def at(self, threshold: float) -> float:
+        """The mean over the classes at one of the thresholds, 0…1: at(0.5) is AP50. NaN without true objects."""
+        distance = [abs(threshold - t) for t in self.thresholds]
+        if min(distance) > 1e-6:
+            raise ValueError(f"AP was not computed at {threshold}; its thresholds are {self.thresholds}.")
+        place = distance.index(min(distance))
+        return torch.stack([row[place] for row in self.by_class.values()]).nanmean().item()
+
+    def mean(self) -> float:
+        """The mean over the thresholds and classes, 0…1: COCO's AP with its thresholds. NaN without true objects."""
+        return torch.stack(list(self.by_class.values())).nanmean().item()
+
+
+def average_precision(
+    predictions: Iterable,
+    targets: Iterable,
+    *,
+    scores: Iterable[Mapping[int, float]] | None = None,
+    classes: Iterable[Mapping[int, int]] | None = None,
+    target_classes: Iterable[Mapping[int, int]] | None = None,
+    thresholds: Sequence[float] = COCO_THRESHOLDS,
+) -> AveragePrecision:
+    """The average precision of each class at each threshold of IoU, over all pictures together.
+
+    The found objects of a class are taken by falling score. Each claims the true object of its picture that it overlaps
+    most, among those that nobody claimed before and whose IoU reaches the threshold; one without such an object is a
+    false alarm. That gives precision and recall after each object; AP is the mean, over the recalls 0, 0.01 … 1, of the
+    best precision at this recall or a higher one. Objects of one score enter together, so that neither names nor order
+    matter; without scores this is the share of true objects among the found times the share of found among the true.
+
+    predictions, targets: one (H, W) map of object ids a picture, 0 for none; tensors or arrays.
+    scores: one {id: score} a picture for the predictions, as instance_segmentation gives them; None: all the same.
+    classes, target_classes: one {id: class id} a picture for each side (masks.object_classes); None: one class, 0.
+    thresholds: each in 0.5 … 1; from 0.5 on, objects that do not overlap each other cannot compete for one.
+    No limit is set to the objects of a picture, where COCO's own code takes the 100 best.
+    A class without true objects scores NaN and is left out of every mean; an object found in a picture without any
+    counts as a false alarm all the same. Raises TypeError or ValueError for maps that do not fit each other, sides of
+    different length, and KeyError that names an object without score or class.
+    Source: COCO (Lin et al., arXiv 1405.0312; cocodataset.org, "detection evaluation"; its recall steps and ties of
+    thresholds as in pycocotools).
+    """
+    if not thresholds or min(thresholds) < 0.5 or max(thresholds) > 1:
+        raise ValueError(f"The thresholds of IoU should be in 0.5 … 1, got {tuple(thresholds)}.")
+    if (classes is None) != (target_classes is None):
+        raise ValueError("Give classes for both sides or for none: classes= and target_classes= belong together.")
+    predictions, targets = list(predictions), list(targets)
+    given = {"scores": scores, "classes": classes, "target_classes": target_classes}
+    tables = {k: [None] * len(targets) if v is None else list(v) for k, v in given.items()}
+    lengths = {"predictions": len(predictions)} | {name: len(table) for name, table in tables.items()}
+    if set(lengths.values()) != {len(targets)}:
+        raise ValueError(f"There are {len(targets)} true maps; each of these must be as long: {lengths}.")
+    found, true_counts = {}, {}
+    for prediction, target, score, kind, true_kind in zip(predictions, targets, *tables.values(), strict=True):
+        both = overlap(prediction, target)
+        score_of = _looked_up(score, both.found, "score", 1.0)
+        kinds, true_kinds = (_looked_up(k, ids, "class", 0) for k, ids in ((kind, both.found), (true_kind, both.true)))
+        for class_id in true_kinds.tolist():
+            true_counts[class_id] = true_counts.get(class_id, 0) + 1
+        right = _claims(both, score_of, kinds, true_kinds, thresholds)
+        for class_id in np.unique(kinds).tolist():
+            mine = kinds == class_id
+            found.setdefault(class_id, []).append((score_of[mine], right[mine]))
+    by_class = {}
+    for class_id in sorted(found.keys() | true_counts.keys() or {0}):
+        pictures = found.get(class_id) or [(np.zeros(0), np.zeros((0, len(thresholds)), bool))]
+        score_of, right = (np.concatenate(part) for part in zip(*pictures, strict=True))
+        by_class[class_id] = torch.from_numpy(_area_under_curve(score_of, right, true_counts.get(class_id, 0)))
+    return AveragePrecision(by_class, tuple(thresholds))
+
+
+def _looked_up(values: Mapping | None, ids: np.ndarray, what: str, default: float) -> np.ndarray:
+    """The value of each id, in the order of the ids; the default for all where there are no values."""
+    if values is None:
+        return np.full(len(ids), default)
+    lacking = [i for i in ids.tolist() if i not in values]
+    if lacking:
+        raise KeyError(f"Object {lacking[0]} has no {what}; the {what} is given for {sorted(values)[:10]} …")
+    return np.array([values[i] for i in ids.tolist()], dtype=type(default))
+
+
+def _claims(both, score_of, kinds, true_kinds, thresholds) -> np.ndarray:
+    """(P, T) boolean: whether each found object claims a true one of its class, at each threshold."""
+    iou = both.iou
+    found, true = both.pairs.T
+    able = np.flatnonzero((iou >= min(thresholds)) & (kinds[found] == true_kinds[true]))
+    able = able[np.lexsort((-iou[able], -score_of[found[able]]))]
+    right = np.zeros((len(both.found), len(thresholds)), bool)
+    for place, threshold in enumerate(thresholds):
+        claimed = set()
+        for pair in able[iou[able] >= threshold].tolist():
+            if not right[found[pair], place] and true[pair] not in claimed:
+                right[found[pair], place] = True
+                claimed.add(true[pair])
+    return right
+
+
+def _area_under_curve(score_of: np.ndarray, right: np.ndarray, true_count: int) -> np.ndarray:
+    """(T,) average precision of found objects (P,) of which `right` (P, T) claim one of `true_count` true ones."""
+    if not true_count:
+        return np.full(right.shape[1], np.nan)
+    order = np.argsort(-score_of, kind="stable")
+    last_of_score = np.diff(score_of[order], append=np.nan) != 0
+    hits = right[order].cumsum(0)[last_of_score]
+    precision = hits / np.arange(1, len(order) + 1)[last_of_score, None]
+    best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
+    area = np.zeros(right.shape[1])
+    for place in range(right.shape[1]):
+        reached = np.searchsorted(hits[:, place] / true_count, RECALLS, side="left")
+        area[place] = np.append(best_from_here[:, place], 0)[reached].mean()
+    return area
