@@ -8,8 +8,8 @@ from segedu.datasets._street.canvas import Canvas
 from segedu.datasets._street.looks import DARK, GLASS, LIGHT, RED
 from segedu.datasets._street.scene import Weather
 
-PALETTE = [(0, 0, 0)] * 8  # of an object that names no colours of its own
-PALETTE[DARK], PALETTE[LIGHT], PALETTE[GLASS], PALETTE[RED] = (28, 28, 30), (235, 235, 230), (70, 78, 86), (150, 24, 20)
+PALETTE = np.zeros((8, 3))  # of an object that names no colours of its own
+PALETTE[[DARK, LIGHT, GLASS, RED]] = (28, 28, 30), (235, 235, 230), (70, 78, 86), (150, 24, 20)
 
 
 def pack(rgb) -> np.ndarray:
@@ -59,15 +59,15 @@ def _colours(canvas: Canvas) -> np.ndarray:
     used = np.zeros(len(canvas.objects) * 256, bool)
     used[what] = True
     used = np.flatnonzero(used)  # far fewer than there are
-    palettes = np.empty((len(canvas.objects), 8, 3))
+    places, colours = [], []
     for number in np.flatnonzero(np.bincount(used >> 8)).tolist():
-        thing = canvas.objects[number]
-        palette = PALETTE.copy()
-        for material, colour in thing.colours.items():
-            palette[material] = colour
-        palettes[number] = palette
+        for material, colour in canvas.objects[number].colours.items():
+            places.append(8 * number + material)
+            colours.append(colour)
+    palettes = np.tile(PALETTE, (len(canvas.objects), 1))
+    palettes[places] = colours
     gains = np.array([thing.gain for thing in canvas.objects])
-    rgb = palettes.reshape(-1, 3).take(used >> 5, 0) * gains.take(used >> 8)[:, None]
+    rgb = palettes.take(used >> 5, 0) * gains.take(used >> 8)[:, None]
     table = np.zeros(len(canvas.objects) * 256, np.uint64)
     table[used] = pack(np.minimum(rgb * ((used & 31) / 16)[:, None] + 0.5, 255))
     return table.take(what, mode="clip")  # no check of the range: less than half the time

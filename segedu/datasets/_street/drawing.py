@@ -62,11 +62,11 @@ def _numbered(canvas: Canvas, items: list) -> tuple[list, list, list, list, list
 def _truth(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     """The class that fills more than half of a pixel's four samples; elsewhere is a border: void."""
     owner = np.maximum(canvas.what >> 8, canvas.veil)
-    labels = np.array([thing.label for thing in canvas.objects], np.uint8).take(owner)
+    labels = np.array([thing.label for thing in canvas.objects], np.uint8).take(owner, mode="clip")
     a, b, c, d = (labels[y::2, x::2].copy() for y in (0, 1) for x in (0, 1))
     first = ((a == b) & ((a == c) | (a == d))) | ((a == c) & (a == d))
     mask = np.where(first, a, np.where((b == c) & (b == d), b, np.uint8(IGNORE_INDEX)))
     instances = np.array([thing.instance for thing in canvas.objects], np.int32)
-    ids = instances.take(np.where(first, owner[::2, ::2], owner[::2, 1::2]))
+    ids = instances.take(np.where(first, owner[::2, ::2], owner[::2, 1::2]), mode="clip")
     ids *= mask != IGNORE_INDEX
     return mask, ids
