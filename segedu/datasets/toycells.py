@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
 from segedu.datasets._cells.membranes import draw_membranes
 from segedu.datasets._cells.nuclei import draw_nuclei
-from segedu.datasets._street.scene import Chance
-from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.rendered import Chance, RenderedWorld
 from segedu.labels import CELLS
 from segedu.masks import separate
 
-LENGTHS = {"train": 400, "val": 50, "test": 100}
 LOOKS = {"nuclei": draw_nuclei, "membranes": draw_membranes}
-KNOBS = {"noise": (0.0, 4.0), "clutter": (0.0, 3.0), "scale": (0.5, 4.0)}
 
 
-class ToyCells(SegmentationDataset):
+class ToyCells(RenderedWorld):
     """Microscope pictures of touching cells, drawn on demand: grey pictures, masks, and ids with instances=True.
 
     ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but with one channel.
@@ -42,6 +40,8 @@ class ToyCells(SegmentationDataset):
     """
 
     labels = CELLS
+    lengths: ClassVar = {"train": 400, "val": 50, "test": 100}
+    knobs: ClassVar = {"noise": (0.0, 4.0), "clutter": (0.0, 3.0), "scale": (0.5, 4.0)}
 
     def __init__(
         self,
@@ -57,35 +57,14 @@ class ToyCells(SegmentationDataset):
         clutter: float = 1.0,
         scale: float = 1.0,
     ):
-        super().__init__(transform=transform, instances=instances)
-        if split not in LENGTHS:
-            raise ValueError(f"ToyCells has no split {split!r}; choose one of {', '.join(LENGTHS)}.")
         if look not in LOOKS:
             raise ValueError(f"ToyCells knows no look {look!r}; choose one of {', '.join(LOOKS)}.")
-        for name, value in (("noise", noise), ("clutter", clutter), ("scale", scale)):
-            low, high = KNOBS[name]
-            if not low <= value <= high:
-                raise ValueError(f"{name}={value} is out of range; ToyCells takes {low} … {high}, and 1 is natural.")
-        if len(size) != 2 or min(size) < 32:
-            raise ValueError(f"size={size} does not work; ToyCells needs (height, width), each at least 32 pixels.")
-        if seed < 0 or (length is not None and length < 1):
-            raise ValueError(
-                f"ToyCells needs a seed of at least 0 and a length of at least 1, got {seed} and {length}."
-            )
-        self.split, self.seed, self.size, self.look = split, seed, (int(size[0]), int(size[1])), look
-        self.length = LENGTHS[split] if length is None else length
-        self.noise, self.clutter, self.scale = noise, clutter, scale
-
-    def __len__(self) -> int:
-        return self.length
-
-    def _chance(self, index: int, use: int) -> np.random.Generator:
-        """A source of chance for one use: 0 the cells, 1 the noise of the camera."""
-        look, split = list(LOOKS).index(self.look), list(LENGTHS).index(self.split)
-        return np.random.default_rng([self.seed, split, look, index, use])
+        settings = {"noise": noise, "clutter": clutter, "scale": scale}
+        super().__init__(split, length, seed, size, transform=transform, instances=instances, **settings)
+        self.look = look
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        knobs = {"noise": self.noise, "clutter": self.clutter, "scale": self.scale}
-        chance, grain = Chance(self._chance(index, 0)), self._chance(index, 1)
-        image, instances = LOOKS[self.look](chance, grain, self.size, **knobs)
+        look = list(LOOKS).index(self.look)
+        cells, grain = Chance(self._chance(look, index, 0)), self._chance(look, index, 1)
+        image, instances = LOOKS[self.look](cells, grain, self.size, **self.settings)
         return image, (separate(instances) > 0).astype(np.uint8), instances

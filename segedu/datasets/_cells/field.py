@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segedu.datasets._street.looks import noise as smooth_noise
-from segedu.datasets._street.scene import Chance
+from segedu.datasets.rendered import Chance, noise
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Crowd:
 
 def clouds(chance: Chance, shape: tuple[int, int], spots: int, seed: int) -> np.ndarray:
     """(H, W) float32 in about −1 … 1: smooth noise whose spots are about `spots` pixels (a power of two) wide."""
-    tile = smooth_noise(seed, 256 // spots)
+    tile = noise(seed, 256 // spots)
     rows = (np.arange(shape[0]) + chance.whole(0, 256)) & 255
     columns = (np.arange(shape[1]) + chance.whole(0, 256)) & 255
     return tile[rows[:, None], columns].astype(np.float32) / np.float32(64)

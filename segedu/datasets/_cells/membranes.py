@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from segedu.datasets._cells.field import Ellipse, blur, clouds, direction, grid, hills, photograph, renumbered, uneven
-from segedu.datasets._street.scene import Chance
+from segedu.datasets.rendered import Chance
 
 
 def draw_membranes(

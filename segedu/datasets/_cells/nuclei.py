@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segedu.datasets._cells.field import Crowd, Ellipse, blur, clouds, direction, grid, photograph, renumbered, uneven
-from segedu.datasets._street.scene import Chance
+from segedu.datasets.rendered import Chance
 
 
 def draw_nuclei(

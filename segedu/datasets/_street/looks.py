@@ -12,6 +12,8 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw
 
+from segedu.datasets.rendered import noise
+
 # Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
 OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
 RED = SKIN  # of a car: nobody needs both
@@ -24,24 +26,6 @@ def code(material: int, shade: int = 16) -> int:
 
 
 # ---- textures, made once
-@functools.cache
-def noise(seed: int, coarsest: int, size: int = 256) -> np.ndarray:
-    """(size, size) int32 in about −64 … 64: cloudy noise without seams, its largest spots size / coarsest wide."""
-    rng = np.random.default_rng([seed, coarsest])
-    total, cells, weight = np.zeros((size, size), np.int32), coarsest, 64
-    while cells <= size and weight > 0:
-        grid = rng.integers(-weight, weight + 1, (cells, cells), dtype=np.int32)
-        step = size // cells
-        ramp = np.arange(step, dtype=np.int32)
-        rows = (grid[:, None] * (step - ramp)[:, None] + np.roll(grid, -1, 0)[:, None] * ramp[:, None]).reshape(
-            size, cells
-        )
-        both = rows[:, :, None] * (step - ramp) + np.roll(rows, -1, 1)[:, :, None] * ramp
-        total += both.reshape(size, size) // (step * step)
-        cells, weight = cells * 2, weight // 2
-    return total
-
-
 @functools.lru_cache(maxsize=4)
 def clouds(width: int) -> np.ndarray:
     """(256, width) int32: the clouds of the whole sky, as wide as the picture."""

@@ -16,13 +16,12 @@ from segedu.datasets._street.scene import (
     SIGN,
     SKINS,
     TROUSERS,
-    Chance,
-    Colour,
     Scene,
     Weather,
 )
 from segedu.datasets._street.town import END, LEFT, RIGHT, SIGNS, Town
 from segedu.datasets._street.weather import plan_weather
+from segedu.datasets.rendered import Chance, Colour
 from segedu.labels import IGNORE_INDEX
 
 

@@ -1,24 +1,18 @@
 """What stands in a street: a scene as plain data, in metres and in colours, before anything is drawn.
 
 x: to the right of the middle of the road, y: up, z: ahead of the camera. Traffic keeps to the left, as in Cambridge.
-All chance comes from `Chance`, which asks the generator for nothing but uniform numbers: those are the same in all
-versions of numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import ClassVar
 
-import numpy as np
-
+from segedu.datasets.rendered import Colour
 from segedu.labels import STREET
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
 WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")
-Colour = tuple[float, float, float]
 
 # Colours of things, of which each thing takes its own shade.
 # fmt: off
@@ -50,40 +44,6 @@ BARRIERS = {
     "guard rail": (0.8, METAL),
     "mesh": (2.0, METAL),
 }  # fmt: skip
-
-
-class Chance:
-    """Decisions out of uniform random numbers."""
-
-    def __init__(self, rng: np.random.Generator):
-        blocks = iter(lambda: rng.random(256).tolist(), None)  # the same numbers as one by one, at a fifth of the time
-        self._next = chain.from_iterable(blocks).__next__
-
-    def between(self, low: float, high: float) -> float:
-        return low + (high - low) * self._next()
-
-    def whole(self, low: int, high: int) -> int:
-        """One of low … high − 1."""
-        return low + int((high - low) * self._next())
-
-    def happens(self, probability: float) -> bool:
-        return self._next() < probability
-
-    def pick(self, options: Sequence):
-        return options[int(len(options) * self._next())]
-
-    def count(self, mean: float) -> int:
-        """A whole number with this mean: its lower or its upper neighbour, give or take as much again."""
-        return int(mean * 2 * self._next() + self._next())
-
-    def near(self, colour: Colour, spread: float = 0.2) -> Colour:
-        """A colour like this one: other brightness, and slightly other hue."""
-        gain, (red, green, blue), chance = 1 - spread + 2 * spread * self._next(), colour, self._next
-        return (
-            min(255.0, red * gain * (0.95 + 0.1 * chance())),
-            min(255.0, green * gain * (0.95 + 0.1 * chance())),
-            min(255.0, blue * gain * (0.95 + 0.1 * chance())),
-        )
 
 
 @dataclass(frozen=True)

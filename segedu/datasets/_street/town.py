@@ -16,13 +16,13 @@ from segedu.datasets._street.scene import (
     TWIGS,
     WALLS,
     Camera,
-    Chance,
     Ground,
     Mark,
     Thing,
     Wall,
     Weather,
 )
+from segedu.datasets.rendered import Chance
 from segedu.labels import IGNORE_INDEX
 
 LEFT, RIGHT, FACING = range(3)  # places in Weather.lit; the first two are also the sides of the street

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from segedu.datasets._street.scene import Chance, Weather
+from segedu.datasets._street.scene import Weather
+from segedu.datasets.rendered import Chance
 
 
 def plan_weather(chance: Chance, name: str | None, noise: float) -> Weather:
