@@ -1,4 +1,4 @@
-"""Lesson 06's stored runs: what U-Net's skips, its modern form, and its shape bring. Run by results.py."""
+"""Lesson 06's stored runs: what U-Net's skips, the parts of its modern form, and its shape bring. Run by results.py."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Halves(nn.Module):
 class Added(UNet):
     """U-Net whose skips are added to what comes from below, not laid beside it."""
 
-    def __init__(self, num_classes: int, *, width: int):
-        super().__init__(num_classes, width=width)
+    def __init__(self, num_classes: int, **form):
+        super().__init__(num_classes, **form)
         self.up = nn.ModuleList(
             nn.Sequential(Halves(), *two_convolutions(c, c, padding=True, batch_norm=True))
             for c in (layer.out_channels for layer in self.enlarge)
@@ -78,27 +78,21 @@ def street_scores(net: nn.Module, val: ToyStreet) -> Scores:
 # The experiments: each gives {arm: function of a seed → scores}
 
 
-def skips() -> dict[str, Callable[[int], Scores]]:
-    """100 steps on rendered streets: what do U-Net's skips bring, and would a sum, or ResNet's skips, bring it, too?"""
+def skips_on_streets() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on rendered streets: what do U-Net's skips bring, near borders, away from them, and by size?"""
     train, val = ToyStreet("train", length=400), ToyStreet("val", length=50, instances=True)
-    unet = partial(UNet, len(STREET), width=WIDTH)
-    makers = {
-        "no skips": partial(unet, skips=False),
-        "no skips, residual blocks": partial(unet, skips=False, residual=True),
-        "skips, added": partial(Added, len(STREET), width=WIDTH),
-        "skips, concatenated": unet,
-    }
 
-    def arm(make: Callable[[], nn.Module], seed: int) -> Scores:
+    def arm(skips: bool, seed: int) -> Scores:
+        make = partial(UNet, len(STREET), width=WIDTH, skips=skips)
         return street_scores(street_net(make, seed, train), val)
 
-    return {name: partial(arm, make) for name, make in makers.items()}
+    return {"no skips": partial(arm, False), "skips": partial(arm, True)}
 
 
 def few_pictures() -> dict[str, Callable[[int], Scores]]:
     """The same 100 steps on 8 or on 400 streets: does U-Net lose less than FCN-8s where pictures are few?
 
-    U-Net on 400 streets is 06_skips' "skips, concatenated".
+    U-Net on 400 streets is "skips" of 06_streets.
     """
     val = ToyStreet("val", length=50, instances=True)
     sets = {length: ToyStreet("train", length=length) for length in (8, 400)}
@@ -150,23 +144,29 @@ def cell_scores(net: nn.Module, val: ToyCells) -> Scores:
     }  # fmt: skip
 
 
-def modern_form() -> dict[str, Callable[[int], Scores]]:
-    """From the paper's form to today's, one change at a time: 60 steps on rendered membranes, depth 3."""
+def parts() -> dict[str, Callable[[int], Scores]]:
+    """60 steps on rendered membranes: from the paper's form to today's by one change at a time, and other skips.
+
+    All arms behind "+ batch normalisation" differ from it by what their name says, and by nothing else.
+    """
     cells = {"look": "membranes", "size": CELLS_SIZE}
     train, val = ToyCells("train", length=240, **cells), ToyCells("val", length=30, instances=True, **cells)
 
-    def arm(seed: int, *, padding: bool = True, **form) -> Scores:
+    def arm(seed: int, *, make: Callable[..., UNet] = UNet, **form) -> Scores:
         torch.manual_seed(seed)
-        net = UNet(2, in_channels=1, width=WIDTH, depth=CELLS_DEPTH, padding=padding, **form)
-        net = net if padding else Mirrored(net)
+        net = make(2, in_channels=1, width=WIDTH, depth=CELLS_DEPTH, **form)
+        net = net if net.padding else Mirrored(net)
         segedu.fit(net, train, seed=seed, **RECIPE | {"steps": 60})
         return cell_scores(net, val)
 
     return {
         "the paper's form": partial(arm, padding=False, batch_norm=False),
         "+ padding": partial(arm, batch_norm=False),
-        "+ batch normalisation": partial(arm),
+        "+ batch normalisation": arm,
         "+ residual blocks": partial(arm, residual=True),
+        "no skips": partial(arm, skips=False),
+        "no skips, residual blocks": partial(arm, skips=False, residual=True),
+        "skips added": partial(arm, make=Added),
     }
 
 
@@ -179,12 +179,12 @@ def skips_on_camvid() -> dict[str, Callable[[int], Scores]]:
         net = street_net(partial(UNet, len(STREET), width=WIDTH, skips=skips), seed, train)
         return {f"{prefix}mean_iou": segedu.evaluate(net, data).mean_iou() for prefix, data in sets.items()}
 
-    return {"no skips": partial(arm, False), "skips, concatenated": partial(arm, True)}
+    return {"no skips": partial(arm, False), "skips": partial(arm, True)}
 
 
 EXPERIMENTS = {
-    "06_skips": skips,
-    "06_modern": modern_form,
+    "06_streets": skips_on_streets,
+    "06_parts": parts,
     "06_few": few_pictures,
     "06_camvid": skips_on_camvid,
 }
