@@ -1,14 +1,17 @@
-"""Figures that answer in the browser: a painter and an overlay. The only importer of anywidget and ipywidgets."""
+"""Figures that answer in the browser: a painter, an overlay, sliders. The only importer of anywidget and ipywidgets."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import ipywidgets
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import traitlets
+from matplotlib.figure import Figure
 from PIL import Image
 
 from segedu.inference import picture_tensor
@@ -57,6 +60,38 @@ def overlay(image, mask, labels: LabelTable | Sequence[str], *, opacity: float =
     opacity outside 0…1, and what picture_tensor raises.
     """
     return Overlay(image, mask, _label_table(labels), opacity, prediction)
+
+
+def sliders(draw: Callable[..., Figure], **ranges: tuple[float, float, float]) -> ipywidgets.VBox:
+    """A slider for each argument of `draw`, and below them the figure that it gives, drawn anew when one is let go.
+
+    draw: called as draw(name=value, …); gives a matplotlib figure, which is closed here.
+    ranges: name=(low, high, start). Three whole numbers make a slider of whole numbers, others one of fifty steps.
+    The kernel draws, so nothing moves without one: a lesson shows the figure once by plotting.show as well.
+    Raises ValueError unless low ≤ start ≤ high and low < high.
+    """
+    controls = {name: _slider(name, *limits) for name, limits in ranges.items()}
+    picture = ipywidgets.Image(format="png")
+
+    def redraw(_change=None) -> None:
+        figure, file = draw(**{name: control.value for name, control in controls.items()}), io.BytesIO()
+        figure.savefig(file, format="png", dpi=96)
+        plt.close(figure)
+        picture.value = file.getvalue()
+
+    for control in controls.values():
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([*controls.values(), picture])
+
+
+def _slider(name: str, low: float, high: float, start: float) -> ipywidgets.IntSlider | ipywidgets.FloatSlider:
+    if not (low <= start <= high and low < high):
+        raise ValueError(f"{name}=({low}, {high}, {start}) should be (low, high, start) with low ≤ start ≤ high.")
+    limits = {"value": start, "min": low, "max": high, "description": name, "continuous_update": False}
+    if all(isinstance(number, int) for number in (low, high, start)):
+        return ipywidgets.IntSlider(**limits)
+    return ipywidgets.FloatSlider(**limits, step=(high - low) / 50)
 
 
 class _Figure(anywidget.AnyWidget):

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -123,3 +124,27 @@ def test_javascript_and_style_travel_and_name_no_address():
     figure = painter()
     assert "function scribble" in str(figure._esm) and ".segedu" in str(figure._css)
     assert "://" not in str(figure._esm) + str(figure._css)
+
+
+def test_sliders_draw_the_start_and_draw_anew_when_one_moves():
+    seen = []
+
+    def draw(**values):
+        seen.append(values)
+        figure = plt.figure(figsize=(values["inches"], 1))
+        return figure
+
+    box = widgets.sliders(draw, inches=(1, 4, 2), sigma=(0.0, 5.0, 1.5))
+    inches, sigma, picture = box.children
+    assert seen == [{"inches": 2, "sigma": 1.5}]
+    assert Image.open(io.BytesIO(picture.value)).size == (2 * 96, 96)
+    inches.value, sigma.value = 3, 0.1
+    assert seen[1:] == [{"inches": 3, "sigma": 1.5}, {"inches": 3, "sigma": 0.1}]
+    assert Image.open(io.BytesIO(picture.value)).size == (3 * 96, 96)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("limits", [(2, 1, 1), (0, 1, 2), (1, 1, 1)])
+def test_a_slider_without_a_range_is_refused(limits):
+    with pytest.raises(ValueError, match="low ≤ start ≤ high"):
+        widgets.sliders(lambda w0: plt.figure(), w0=limits)
