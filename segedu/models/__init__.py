@@ -1,7 +1,8 @@
 """The architectures: one a file, readable from top to bottom."""
 
+from segedu.models.deeplab import DeepLab, PaperDeepLab
 from segedu.models.fcn import FCN, PaperFCN
 from segedu.models.small import SmallNet
 from segedu.models.unet import UNet
 
-__all__ = ["FCN", "PaperFCN", "SmallNet", "UNet"]
+__all__ = ["DeepLab", "FCN", "PaperDeepLab", "PaperFCN", "SmallNet", "UNet"]
