@@ -5,14 +5,15 @@ import importlib
 from segedu import datasets, losses, masks, metrics, models, transforms
 from segedu.checkpoints import load, save
 from segedu.inference import semantic_segmentation
+from segedu.instances import instance_segmentation
 from segedu.runtime import device, seed_everything
 from segedu.training import evaluate, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "check", "datasets", "device", "evaluate", "fit", "load", "losses", "masks", "metrics", "models", "plotting",
-    "save", "seed_everything", "semantic_segmentation", "transforms", "widgets",
+    "check", "datasets", "device", "evaluate", "fit", "instance_segmentation", "load", "losses", "masks",
+    "metrics", "models", "plotting", "save", "seed_everything", "semantic_segmentation", "transforms", "widgets",
 ]  # fmt: skip
 
 # These draw, and so need matplotlib or ipywidgets: they are imported when they are first asked for, not before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,11 @@ from segedu import tiling
 
 # The smallest height and width that every architecture takes; smaller pictures are continued at their border.
 SMALLEST = 32
+
+
+def logits_of(output) -> torch.Tensor:
+    """The semantic logits of a model's output: the output itself, or its `.logits`."""
+    return getattr(output, "logits", output)
 
 
 def semantic_segmentation(
@@ -44,33 +50,53 @@ def semantic_segmentation(
     The model works in eval mode without gradients, on the device where it is; its mode is put back afterwards.
     Raises ValueError where no margin is enough (a model with image pooling) and none is given.
     """
-    pixels = _pixels(image)
+    pixels = picture_pixels(image)
     height, width = pixels.shape[1:]
     if out is None:
         out = np.empty((height, width), np.uint8)
     elif out.shape != (height, width) or not np.issubdtype(out.dtype, np.integer):
         raise ValueError(f"out must be an integer array of shape {(height, width)}; it is {out.dtype} {out.shape}.")
-    channels = getattr(model, "config", {}).get("in_channels", 3)
     with evaluation_mode(model), torch.inference_mode():
-        if tile is None:
-            picture = _in_channels(_to_unit_range(_copied(pixels)), channels)
-            out[:] = predict_logits(model, picture[None])[0].argmax(0).to(torch.uint8).cpu().numpy()
-            return out
-        for rows, columns in _bar(_tiles(model, (height, width), tile, margin, channels), progress):
-            down = tiling.mirrored(rows.first, rows.last, height)
-            across = tiling.mirrored(columns.first, columns.last, width)
-            seen = _in_channels(_to_unit_range(_copied(pixels[:, down[:, None], across])), channels)
-            ids = tile_logits(model, seen, rows, columns).argmax(0)
-            out[rows.start : rows.stop, columns.start : columns.stop] = ids.to(torch.uint8).cpu().numpy()
+        for place, logits in maps_by_tile(model, pixels, tile, margin, progress=progress):
+            out[place] = logits.argmax(0).to(torch.uint8).cpu().numpy()
     return out
 
 
-def tile_logits(model: nn.Module, seen: torch.Tensor, rows: tiling.Tile, columns: tiling.Tile) -> torch.Tensor:
+def maps_by_tile(
+    model: nn.Module,
+    pixels: np.ndarray | torch.Tensor,
+    tile: int | tuple[int, int] | None,
+    margin: int | None,
+    *,
+    read: Callable = logits_of,
+    progress: bool = False,
+) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
+    """Rows and columns of one tile after the other, with its maps (M, h, w); without `tile`, the whole picture at once.
+
+    pixels: (C, H, W) as `picture_pixels` gives them. read: what of the model's output is wanted, its logits or more.
+    tile, margin, progress: as in semantic_segmentation. For a model in eval mode, without gradients.
+    """
+    height, width = pixels.shape[1:]
+    channels = getattr(model, "config", {}).get("in_channels", 3)
+    if tile is None:
+        picture = _in_channels(_to_unit_range(_copied(pixels)), channels)
+        yield np.s_[:, :], predict_logits(model, picture[None], read)[0]
+        return
+    for rows, columns in _bar(_tiles(model, (height, width), tile, margin, channels, read), progress):
+        down = tiling.mirrored(rows.first, rows.last, height)
+        across = tiling.mirrored(columns.first, columns.last, width)
+        seen = _in_channels(_to_unit_range(_copied(pixels[:, down[:, None], across])), channels)
+        yield np.s_[rows.start : rows.stop, columns.start : columns.stop], tile_logits(model, seen, rows, columns, read)
+
+
+def tile_logits(
+    model: nn.Module, seen: torch.Tensor, rows: tiling.Tile, columns: tiling.Tile, read: Callable = logits_of
+) -> torch.Tensor:
     """(num_classes, h, w) logits of one tile; seen: (C, …) in 0…1, what the network sees for it."""
     if tiling.is_unpadded(model):
-        logits = logits_of(model(_on_device_of(model, seen[None])))[0]
+        logits = read(model(_on_device_of(model, seen[None])))[0]
         return logits[:, : rows.stop - rows.start, : columns.stop - columns.start]
-    logits = predict_logits(model, seen[None])[0]
+    logits = predict_logits(model, seen[None], read)[0]
     return logits[
         :,
         rows.start - rows.first : rows.stop - rows.first,
@@ -79,7 +105,12 @@ def tile_logits(model: nn.Module, seen: torch.Tensor, rows: tiling.Tile, columns
 
 
 def _tiles(
-    model: nn.Module, size: tuple[int, int], tile: int | tuple[int, int], margin: int | None, channels: int
+    model: nn.Module,
+    size: tuple[int, int],
+    tile: int | tuple[int, int],
+    margin: int | None,
+    channels: int,
+    read: Callable = logits_of,
 ) -> list[tuple[tiling.Tile, tiling.Tile]]:
     sides = (tile, tile) if isinstance(tile, int) else tuple(tile)
     if len(sides) != 2 or min(sides) < 1 or (margin is not None and margin < 0):
@@ -89,7 +120,7 @@ def _tiles(
     else:
         if margin is None:
             device = _on_device_of(model, torch.empty(0)).device
-            margin = tiling.needed_margin(lambda picture: predict_logits(model, picture), channels, device)
+            margin = tiling.needed_margin(lambda picture: predict_logits(model, picture, read), channels, device)
         rows, columns = (tiling.tiles(*pair, margin) for pair in zip(size, sides, strict=True))
     return [(row, column) for row in rows for column in columns]
 
@@ -102,9 +133,10 @@ def _bar(tiles: list, progress: bool):
     return tqdm(tiles, desc="tiles", unit=" tiles")
 
 
-def predict_logits(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+def predict_logits(model: nn.Module, images: torch.Tensor, read: Callable = logits_of) -> torch.Tensor:
     """(N, num_classes, H, W) logits for pictures (N, C, H, W) in 0…1 of any size, on the model's device.
 
+    read: what of the model's output is wanted, as maps (N, M, H, W): its logits, or others.
     Pictures under 32 pixels are continued by repeating their last row and column, and the logits cut back. A model
     without padding, whose logits are smaller than its picture, sees the borders mirrored.
     """
@@ -122,17 +154,12 @@ def predict_logits(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     else:
         missing = (max(0, SMALLEST - width), max(0, SMALLEST - height))
         images = F.pad(images, (0, missing[0], 0, missing[1]), mode="replicate")
-    return logits_of(model(images))[..., :height, :width]
+    return read(model(images))[..., :height, :width]
 
 
 def _on_device_of(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     parameter = next(model.parameters(), None)
     return images if parameter is None else images.to(parameter.device)
-
-
-def logits_of(output) -> torch.Tensor:
-    """The semantic logits of a model's output: the output itself, or its `.logits`."""
-    return getattr(output, "logits", output)
 
 
 @contextlib.contextmanager
@@ -156,10 +183,10 @@ def picture_tensor(image, *, channels: int = 3) -> torch.Tensor:
     channels: 3 (grey pictures are repeated) or 1 (colours become grey as Pillow does: 0.299, 0.587, 0.114).
     Raises ValueError or TypeError, as a sentence, for anything else: values outside the range, NaN, an empty picture.
     """
-    return _in_channels(_to_unit_range(_copied(_pixels(image))), channels)
+    return _in_channels(_to_unit_range(_copied(picture_pixels(image))), channels)
 
 
-def _pixels(image) -> np.ndarray | torch.Tensor:
+def picture_pixels(image) -> np.ndarray | torch.Tensor:
     """The picture's values as they are, (C, H, W) with C in 1, 3, 4; an array or tensor is not copied."""
     if isinstance(image, (str, Path)):
         try:
