@@ -5,8 +5,9 @@ from segedu.metrics.instance import rand_error, size_stratified_iou
 from segedu.metrics.panoptic import panoptic_quality
 from segedu.metrics.precision import average_precision
 from segedu.metrics.semantic import ConfusionMatrix
+from segedu.metrics.video import id_metrics, temporal_consistency
 
 __all__ = [
-    "ConfusionMatrix", "average_precision", "border_band", "boundary_iou", "panoptic_quality", "rand_error",
-    "size_stratified_iou", "trimap_curve",
+    "ConfusionMatrix", "average_precision", "border_band", "boundary_iou", "id_metrics", "panoptic_quality",
+    "rand_error", "size_stratified_iou", "temporal_consistency", "trimap_curve",
 ]  # fmt: skip
