@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader
 import segedu
 from segedu import files, losses, runtime, transforms
 from segedu.datasets import CamVid
-from segedu.models import FCN, UNet
+from segedu.models import FCN, DeepLab, UNet
 from segedu.models.parts import Normalise
 from segedu.sampling import Batches, Seeded
 
@@ -112,6 +112,7 @@ PEERS = {
 }
 ARMS = {
     "FCN-8s": Arm(partial(FCN, CLASSES), rate=3e-3),
+    "DeepLab v3+": Arm(partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3)), rate=3e-3),
     "U-Net": Arm(partial(UNet, CLASSES), rate=3e-3),
     "U-Net, stride 2": Arm(partial(UNet, CLASSES, width=12, stride=2), rate=3e-3),
     **{f"{name}, as documented": Arm(build) for name, build in PEERS.items()},

@@ -1,0 +1,161 @@
+"""Lesson 08's stored runs: DeepLab's heads, one step at a time, beside 1×1 branches; its recipe. Run by results.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from _weighing import class_weights
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from unet_results import street_scores
+
+import segedu
+from segedu import losses
+from segedu.datasets import CamVid, ToyStreet
+from segedu.labels import STREET
+from segedu.models import FCN, DeepLab
+from segedu.sampling import Batches, Seeded
+from segedu.training import POLY_POWER
+
+SIZE = (120, 160)
+WIDTH = 8
+STEPS, BATCH, RATE = 100, 8, 5e-3
+# A map of 16×21 places is half as wide as that of the papers' 321 pixels (41), and a third of that of their 513 (65):
+# so the rates of the heads of 2016 are halved, and those of v3 divided by three.
+LARGEFOV, SMALL, LARGE, V3 = (6,), (1, 2, 4, 6), (3, 6, 9, 12), (4, 8, 12)
+Scores = dict[str, float]
+
+
+def network(head: str, rates: tuple[int, ...], seed: int, output_stride: int = 8) -> DeepLab:
+    torch.manual_seed(seed)
+    return DeepLab(len(STREET), width=WIDTH, head=head, rates=rates, output_stride=output_stride)
+
+
+def weighted(dataset) -> Callable[..., torch.Tensor]:
+    """Cross-entropy with the class weights of lesson 04."""
+    return partial(losses.cross_entropy, class_weights=class_weights(dataset))
+
+
+def streets() -> tuple[ToyStreet, ToyStreet]:
+    return ToyStreet("train"), ToyStreet("val", instances=True)
+
+
+def learn(net: nn.Module, train, loss, seed: int) -> nn.Module:
+    budget = {"steps": STEPS, "batch_size": BATCH, "learning_rate": RATE}
+    segedu.fit(net, train, loss=loss, seed=seed, progress=False, **budget)
+    return net
+
+
+# The experiments: each gives {arm: function of a seed → scores}
+
+
+def heads() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on rendered streets: what does each head bring, beside as many 1×1 branches, and beside equal rates?"""
+    train, val = streets()
+    loss = weighted(train)
+
+    def arm(head: str, rates: tuple[int, ...], seed: int) -> Scores:
+        return street_scores(learn(network(head, rates, seed), train, loss, seed), val)
+
+    return {
+        "one 1×1": partial(arm, "largefov", (0,)),
+        "LargeFOV": partial(arm, "largefov", LARGEFOV),
+        "four 1×1": partial(arm, "aspp-l", (0, 0, 0, 0)),
+        "four of rate 6": partial(arm, "aspp-l", (6, 6, 6, 6)),
+        "ASPP-S": partial(arm, "aspp-s", SMALL),
+        "ASPP-L": partial(arm, "aspp-l", LARGE),
+        "ASPP-L, rates not scaled": partial(arm, "aspp-l", (6, 12, 18, 24)),
+        "v3": partial(arm, "v3", V3),
+        "v3+": partial(arm, "v3+", V3),
+        "v3+, all 1×1": partial(arm, "v3+", (0, 0, 0)),
+    }
+
+
+def strides() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on rendered streets with LargeFOV: what does a finer map bring, if the rate spans as many pixels?"""
+    train, val = streets()
+    loss = weighted(train)
+
+    def arm(stride: int, seed: int) -> Scores:
+        rate = round(8 * LARGEFOV[0] / stride)
+        return street_scores(learn(network("largefov", (rate,), seed, stride), train, loss, seed), val)
+
+    return {f"stride {stride}": partial(arm, stride) for stride in (32, 16, 8, 4)}
+
+
+class ManyScales(nn.Module):
+    """One network on the picture at several sizes; each pixel takes each class's largest logit (1606.00915, 4.1)."""
+
+    def __init__(self, network: nn.Module, scales: tuple[float, ...] = (0.5, 0.75, 1)):
+        super().__init__()
+        self.network, self.scales = network, scales
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        size, answers = image.shape[-2:], []
+        for scale in self.scales:
+            small = [round(scale * side) for side in size]
+            smaller = F.interpolate(image, size=small, mode="bilinear", antialias=True)
+            answers.append(F.interpolate(self.network(smaller), size=size, mode="bilinear"))
+        return torch.stack(answers).amax(0)
+
+
+def learn_by_schedule(net: nn.Module, train, loss, seed: int, part: Callable[[float], float]) -> nn.Module:
+    """`fit`'s loop with another schedule: part(share of the steps that are done) of the rate."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: part(step / STEPS))
+    net.train()
+    batches = Batches(len(train), BATCH, seed, first_step=0, steps=STEPS)
+    for images, masks in DataLoader(Seeded(train), batch_sampler=batches):
+        optimizer.zero_grad()
+        loss(net(images), masks).backward()
+        optimizer.step()
+        schedule.step()
+    return net
+
+
+def recipe() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on rendered streets with LargeFOV: poly against a rate in steps, and the picture at three sizes."""
+    train, val = streets()
+    loss = weighted(train)
+
+    def by_schedule(part: Callable[[float], float], seed: int) -> Scores:
+        net = learn_by_schedule(network("largefov", LARGEFOV, seed), train, loss, seed, part)
+        return street_scores(net, val)
+
+    def at_scales(seed: int) -> Scores:
+        return street_scores(learn(ManyScales(network("largefov", LARGEFOV, seed)), train, loss, seed), val)
+
+    return {
+        "poly": partial(by_schedule, lambda done: (1 - done) ** POLY_POWER),
+        "steps": partial(by_schedule, lambda done: 0.1 ** int(3 * done)),  # a tenth after each third, as in 1412.7062
+        "poly, three sizes": at_scales,
+    }
+
+
+def heads_on_camvid() -> dict[str, Callable[[int], Scores]]:
+    """100 steps on CamVid's drives: LargeFOV, ASPP-L, v3+ and FCN-8s, on the third drive and on the released val."""
+    train = CamVid("train", protocol="by-drive", size=SIZE)
+    sets = {"by_drive_": CamVid("test", protocol="by-drive", size=SIZE), "val_": CamVid("val", size=SIZE)}
+    loss = weighted(train)
+
+    def arm(make: Callable[[int], nn.Module], seed: int) -> Scores:
+        net = learn(make(seed), train, loss, seed)
+        return {f"{prefix}mean_iou": segedu.evaluate(net, data).mean_iou() for prefix, data in sets.items()}
+
+    def fcn(seed: int) -> FCN:
+        torch.manual_seed(seed)
+        return FCN(len(STREET), width=WIDTH, stride=8)
+
+    return {
+        "one 1×1": partial(arm, partial(network, "largefov", (0,))),
+        "LargeFOV": partial(arm, partial(network, "largefov", LARGEFOV)),
+        "ASPP-L": partial(arm, partial(network, "aspp-l", LARGE)),
+        "v3+": partial(arm, partial(network, "v3+", V3)),
+        "FCN-8s": partial(arm, fcn),
+    }
+
+
+EXPERIMENTS = {"08_heads": heads, "08_strides": strides, "08_recipe": recipe, "08_camvid": heads_on_camvid}
