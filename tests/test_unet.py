@@ -18,6 +18,7 @@ FORMS = {
     "residual": {"residual": True},
     "without skips": {"skips": False},
     "half size": {"stride": 2, "depth": 3},
+    "quarter size": {"stride": 4, "depth": 2, "upsampling": "bilinear"},
     "shallow": {"depth": 2, "in_channels": 1},
     "unpadded": {"padding": False, "depth": 3},
     "unpadded residual": {"padding": False, "depth": 2, "residual": True, "stride": 2},
@@ -307,7 +308,19 @@ def test_a_pixel_knows_its_place_in_a_half_size_network():
     assert (logits[0, 0] == 0).all()
 
 
+def test_bilinear_scores_are_enlarged_from_one_a_place():
+    model = jolt(unet(num_classes=2, stride=4, depth=2, upsampling="bilinear"))
+    small = []
+    model.score.register_forward_hook(lambda layer, inputs, output: small.append(output))
+    logits = model(torch.rand(1, 3, 61, 64))
+    assert small[0].shape == (1, 2, 16, 16)
+    enlarged = torch.nn.functional.interpolate(small[0], size=(64, 64), mode="bilinear")
+    torch.testing.assert_close(logits, enlarged[..., :61, :])
+
+
 def test_wrong_input_is_named():
+    with pytest.raises(ValueError, match="upsampling='nearest'"):
+        UNet(2, upsampling="nearest")
     with pytest.raises(ValueError, match="depth=0"):
         UNet(2, depth=0)
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\)"):
