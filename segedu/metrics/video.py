@@ -65,7 +65,9 @@ def id_metrics(predictions: Iterable, targets: Iterable) -> IdMetrics:
             switches += last_name.get(thing, name) != name
             last_name[thing] = name
     things, names = (sorted({pair[side] for pair in matches}) for side in (0, 1))
-    table = np.array([[matches.get((thing, name), 0) for name in names] for thing in things]).reshape(len(things), len(names))
+    table = np.zeros((len(things), len(names)), np.int64)
+    for (thing, name), count in matches.items():
+        table[things.index(thing), names.index(name)] = count
     same_name = int(table[linear_sum_assignment(table, maximize=True)].sum())
     return IdMetrics(true, found, sum(matches.values()), same_name, switches)
 
