@@ -80,7 +80,7 @@ class DeepLab(nn.Module):
         self.normalise = Normalise(in_channels)
         self.trunk = atrous_stages(in_channels, width, output_stride)
         if head in PAPER_HEADS:
-            self.head = SummedBranches(8 * width, 16 * width, num_classes, rates)
+            self.head = SummedBranches(8 * width, 8 * width, num_classes, rates)
             self.decoder, self.score = None, nn.Identity()
         else:
             self.head = PooledBranches(8 * width, 4 * width, rates)
