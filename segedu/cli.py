@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from segedu import files
 from segedu.datasets.camvid import CAMVID
+from segedu.datasets.davis import DAVIS
 from segedu.datasets.membranes import MEMBRANES
 from segedu.datasets.nuclei import NUCLEI
 
-REAL_DATA = {data.name: data for data in (CAMVID, MEMBRANES, NUCLEI)}
+REAL_DATA = {data.name: data for data in (CAMVID, DAVIS, MEMBRANES, NUCLEI)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

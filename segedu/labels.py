@@ -88,3 +88,6 @@ PHOTOGRAPHS = LabelTable(
 
 # Both looks of ToyCells, Nuclei and Membranes: where cells fill the plane, the membranes between them are background.
 CELLS = LabelTable(names=("background", "cell"), colours=((36, 28, 66), (255, 196, 60)), things=("cell",))
+
+# One object, or several, before whatever is behind: videos of DAVIS.
+OBJECTS = LabelTable(names=("background", "object"), colours=CELLS.colours, things=("object",))

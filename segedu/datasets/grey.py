@@ -1,4 +1,4 @@
-"""What the loaders of microscope pictures share: grey pictures and maps of ids from PNG or TIFF, and resizing both."""
+"""What the loaders of pictures with objects share: grey pictures and maps of ids from files, and resizing both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_grey(path: Path, mend: str) -> np.ndarray:
 
     mend: the command that brings the file again, for the message. Raises OSError that names a damaged file.
     """
-    with _opened(path, mend) as image:
+    with opened(path, mend) as image:
         if image.mode.startswith("I;16") or image.mode == "I":
             return (np.array(image).astype(np.int64) >> 8).astype(np.uint8)
         return np.array(image.convert("L"))
@@ -24,7 +24,7 @@ def read_grey(path: Path, mend: str) -> np.ndarray:
 def read_ids(path: Path, image_path: Path, mend: str) -> np.ndarray:
     """(H, W) int32: the whole numbers that the file holds, as they are. Raises OSError, and MaskError: of another size
     than its picture, or in colours."""
-    with _opened(path, mend) as stored, _opened(image_path, mend) as image:
+    with opened(path, mend) as stored, opened(image_path, mend) as image:
         if stored.size != image.size:
             sizes = f"{stored.height}×{stored.width} pixels, its picture {image.height}×{image.width}"
             raise MaskError(f"{path} has {sizes}; they must be the same. Bring both again: {mend}")
@@ -34,14 +34,15 @@ def read_ids(path: Path, image_path: Path, mend: str) -> np.ndarray:
 
 
 def resized(image: np.ndarray, ids: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """The picture as (H, W, 1) uint8, resized antialiased, and the ids (H, W) int32, nearest; None keeps the size."""
+    """The picture (H, W, 1 or 3) uint8, resized antialiased, and the ids (H, W) int32, nearest; None keeps the size."""
     if size is not None:
         image = np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
         ids = np.array(Image.fromarray(ids).resize(size[::-1], Image.Resampling.NEAREST))
-    return image[..., None], ids
+    return (image if image.ndim == 3 else image[..., None]), ids
 
 
-def _opened(path: Path, mend: str) -> Image.Image:
+def opened(path: Path, mend: str) -> Image.Image:
+    """The picture of a file, read to its end. mend, errors: as in read_grey."""
     try:
         image = Image.open(path)
         image.load()

@@ -1,0 +1,97 @@
+"""DAVIS: short videos, objects outlined in every frame (Perazzi et al. 2016, Pont-Tuset et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from segedu import files
+from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
+from segedu.datasets.grey import opened, read_ids, resized
+from segedu.labels import OBJECTS
+
+DAVIS = files.RealData(
+    name="davis",
+    title="Davis",
+    megabytes=833,
+    licence="Licence: CC BY 4.0; cite Perazzi et al. (2016) and Pont-Tuset et al. (2017).",
+    manifest="davis.sha256",
+    prefix="DAVIS",
+    sources=("https://data.vision.ee.ethz.ch/csergi/share/davis/{path}",),
+)
+
+PARTS = ("JPEGImages", "Annotations")
+
+
+class Davis(SegmentationDataset):
+    """The frames of one clip, in time, with the outlines of its objects: see SegmentationDataset.
+
+    mask: labels.OBJECTS: 1 where an object is. instances: the ids of the objects, which last through the clip; the
+        edition of 2016 (values 0 and 255) knows one object, 1, where that of 2017 may know several.
+    clip: its name, such as "blackswan"; `Davis.clips()` says which are there.
+    size: (height, width), None for that of the files; image antialiased, mask and ids nearest.
+    root, download: as in CamVid; about 833 MB, for all clips at once. Reads JPEGImages/480p/CLIP/00000.jpg and
+        Annotations/480p/CLIP/00000.png, or the same under another name than 480p.
+    names: the file names without suffix, in the order of the index, which is that of time.
+    Raises DataMissing where the clip or one of its outlines is not there, OSError for a damaged file, MaskError for
+    outlines of another size than their picture.
+    """
+
+    labels = OBJECTS
+
+    def __init__(
+        self,
+        clip: str = "blackswan",
+        *,
+        size: tuple[int, int] | None = None,
+        transform: Callable | None = None,
+        instances: bool = False,
+        root: str | Path | None = None,
+        download: bool = False,
+    ):
+        super().__init__(transform=transform, instances=instances)
+        check_size(size)
+        self.clip, self.size = clip, size
+        self._paths = found_or_fetched(partial(_find, clip), DAVIS, root, download)
+        self.names = [image.stem for image, _ in self._paths]
+
+    @staticmethod
+    def clips(root: str | Path | None = None) -> list[str]:
+        """The names of the clips that are there, sorted; none where DAVIS is not on this machine."""
+        folder = files.find_data(DAVIS.name, root, PARTS)
+        return sorted({path.name for path in folder.glob("JPEGImages/*/*") if path.is_dir()}) if folder else []
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        image_path, mask_path = self._paths[index]
+        mend = files.fetch_command(DAVIS, image_path.parents[3])
+        ids = read_ids(mask_path, image_path, mend)
+        ids[ids == 255] = 1
+        with opened(image_path, mend) as image:
+            pixels, ids = resized(np.array(image.convert("RGB")), ids, self.size)
+        return pixels, (ids > 0).astype(np.uint8), ids
+
+
+def _find(clip: str, root: str | Path | None) -> list[tuple[Path, Path]]:
+    """(picture, outlines) of each frame. Raises DataMissing: no DAVIS, no such clip, or not all of its outlines."""
+    folder = files.find_data(DAVIS.name, root, PARTS)
+    if folder is None:
+        reason = f"DAVIS is not in {root}." if root else "DAVIS is not on this machine."
+        raise files.missing(DAVIS, reason, root)
+    places = sorted(folder.glob(f"JPEGImages/*/{clip}"), key=lambda place: (place.parent.name != "480p", place))
+    if not places:
+        known = ", ".join(Davis.clips(root))
+        raise files.missing(DAVIS, f"{folder} has no clip {clip!r}; it has {known or 'none'}.", folder)
+    images = sorted(path for path in places[0].iterdir() if path.suffix in files.PICTURE_SUFFIXES)
+    outlines = folder / "Annotations" / places[0].parent.name / clip
+    pairs = [(image, files.find_picture(outlines, f"{image.stem}.png")) for image in images]
+    lacking = [image.stem for image, mask in pairs if mask is None]
+    if lacking or not pairs:
+        what = f"{len(lacking)} of {len(pairs)} outlines, first {lacking[0]}" if lacking else "all pictures"
+        raise files.missing(DAVIS, f"The clip {clip!r} in {folder} is incomplete: it lacks {what}.", folder)
+    return pairs
