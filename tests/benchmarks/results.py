@@ -17,6 +17,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cells_results
+import crf_results
+import deeplab_results
 import fcn_results
 import torch
 import unet_results
@@ -184,7 +187,10 @@ EXPERIMENTS = {
     "04_leak": camvid_leak,
     "04_augmentation": augmentation,
     "04_losses": losses_for_imbalance,
+    **deeplab_results.EXPERIMENTS,
     **fcn_results.EXPERIMENTS,
+    **cells_results.EXPERIMENTS,
+    **crf_results.EXPERIMENTS,
     **unet_results.EXPERIMENTS,
 }
 
