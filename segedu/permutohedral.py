@@ -38,7 +38,7 @@ def add_filtered(lattice: Lattice, values: torch.Tensor, out: torch.Tensor) -> N
 
 
 def lattice(features: np.ndarray, *, weight: float = 1.0, extra_ring: bool = False) -> Lattice:
-    """The lattice whose `filtered` is weight · D^-½ K D^-½, K[i, j] ≈ exp(−½ |f_i − f_j|²), D = K · 1.
+    """The lattice whose add_filtered adds weight · D^-½ K D^-½ · values, K[i, j] ≈ exp(−½ |f_i − f_j|²), D = K · 1.
 
     features: (d, N) float32, already divided by the sigmas. Only points around a pixel exist; blurring loses what it
     would give to others. extra_ring: places next to at least two of those points exist, too, so that less is lost.
