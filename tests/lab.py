@@ -21,6 +21,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -171,3 +173,11 @@ def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
             return
         time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+def canvas_pixels(figure) -> np.ndarray:
+    """What the browser holds of a figure's canvas: (H, W, 4) uint8, red-green-blue and opacity."""
+    height, width, data = figure.locator("canvas").evaluate(
+        "(c) => [c.height, c.width, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+    )
+    return np.array(data, np.uint8).reshape(height, width, 4)

@@ -77,10 +77,7 @@ def draw(page, figure, points):
 
 def painted_on_screen(figure):
     """The class ids that the browser shows, (H, W) uint8, 255 where the canvas is clear."""
-    data = figure.locator("canvas").evaluate(
-        "(c) => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
-    )
-    colours = np.reshape(data, (HEIGHT, WIDTH, 4))
+    colours = lab.canvas_pixels(figure)
     ids = np.full((HEIGHT, WIDTH), 255, np.uint8)
     for class_id, colour in enumerate((BLUE, ORANGE)):
         ids[(colours == (*colour, 255)).all(2)] = class_id

@@ -4,7 +4,6 @@ import re
 
 import lab
 import nbformat
-import numpy as np
 import pytest
 from notebook_form import NOTEBOOKS
 
@@ -45,14 +44,6 @@ def widget_of(page, sources, call):
     return index, figure
 
 
-def pixels(figure):
-    """The canvas as the browser holds it, (H, W, 4) uint8."""
-    height, width, data = figure.locator("canvas").evaluate(
-        "(c) => [c.height, c.width, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
-    )
-    return np.reshape(np.array(data, np.uint8), (height, width, 4))
-
-
 def drag(page, canvas, start, end):
     """Draw with the mouse from one place to another, both parts of the canvas's width and height."""
     box = canvas.bounding_box()
@@ -83,12 +74,12 @@ def test_lesson_00_learns_from_a_stroke_of_the_reader(laboratory):
     assert laboratory.errors_of_cells(page) == []
 
     cell, painter = widget_of(page, sources, "widgets.scribble(")
-    before, learn = pixels(painter), cell + 2
+    before, learn = lab.canvas_pixels(painter), cell + 2
     said = laboratory.printed(page, learn)
     assert said.startswith("15 strokes")
     drag(page, painter.locator("canvas"), (0.9, 0.5), (0.95, 0.9))
     painter.get_by_text("16 strokes, ").wait_for()
-    assert (pixels(painter) != before).any(2).sum() > 50
+    assert (lab.canvas_pixels(painter) != before).any(2).sum() > 50
     laboratory.run_cell(page, learn, 60)
     now = laboratory.printed(page, learn)
     assert now.startswith("16 strokes") and now != said.replace("15", "16"), "the network did not hear of the stroke"
