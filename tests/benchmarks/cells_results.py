@@ -142,7 +142,7 @@ def touching() -> dict[str, Callable[[int], Scores]]:
 
 
 def few_pictures() -> dict[str, Callable[[int], Scores]]:
-    """10, 30, 100 or 300 pictures, as they are or augmented, 200 steps each: another seed has other pictures, too."""
+    """10, 30 or 300 pictures, as they are or augmented, 200 steps each: another seed has other pictures, too."""
     val = ToyCells("val", size=SIZE, instances=True)
 
     @lru_cache(maxsize=1)
@@ -154,7 +154,7 @@ def few_pictures() -> dict[str, Callable[[int], Scores]]:
 
     ladder = {
         f"{pictures} pictures{name}": partial(arm, pictures, transform)
-        for pictures in (10, 30, 100, 300)
+        for pictures in (10, 30, 300)
         for name, transform in (("", None), (", augmented", AUGMENTATIONS["augmented"]))
     }
     parts = {f"30 pictures, {name}": partial(arm, 30, AUGMENTATIONS[name]) for name in list(AUGMENTATIONS)[:2]}

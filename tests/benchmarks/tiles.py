@@ -1,11 +1,17 @@
-"""Memory and time of overlap-tile inference on pictures of 4, 16 and 64 megapixels, or of those given in the command.
+"""Memory and time of overlap-tile inference on large pictures: data/results/tiles.json, which lesson 07 quotes.
 
-Picture and result are files, mapped into memory. What is printed is the memory beyond them: pages of files do not
-count (RssAnon of Linux), nor does what the process held before the first.
+    python tests/benchmarks/tiles.py [--megapixels 4 16 64] [--dry]
+
+The network is lesson 07's U-Net. Pictures of 4 megapixels are also given to it whole. Picture and result are files,
+mapped into memory. What is printed is the memory beyond them: pages of files do not count (RssAnon of Linux), nor does
+what the process held before the first.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import platform
 import re
 import sys
 import tempfile
@@ -17,9 +23,12 @@ import numpy as np
 import torch
 
 import segedu
-from segedu.models import SmallNet
+from segedu import files
+from segedu.models import UNet
 
 TILE = 256
+WHOLE = 4  # megapixels that fit into memory without tiles
+STORED = Path(__file__).resolve().parents[2] / "data" / "results" / "tiles.json"
 
 
 def anonymous() -> float:
@@ -44,8 +53,8 @@ class Peak(threading.Thread):
         self.join()
 
 
-def measure(model, megapixels: int, folder: Path) -> tuple[float, float]:
-    """(megabytes held at most, seconds) for a square grey picture of so many megapixels, 1 = 1024 × 1024."""
+def measure(model, megapixels: int, tile: int | None, folder: Path) -> dict[str, float]:
+    """Megabytes held at most, and seconds, for a square grey picture of so many megapixels, 1 = 1024 × 1024."""
     side = int(1024 * megapixels**0.5)
     picture = np.memmap(folder / "picture", np.uint8, "w+", shape=(side, side))
     stripe = np.random.default_rng(0).integers(0, 256, (64, side), dtype=np.uint8)
@@ -56,19 +65,35 @@ def measure(model, megapixels: int, folder: Path) -> tuple[float, float]:
     ids = np.memmap(folder / "ids", np.uint8, "w+", shape=(side, side))
     start = time.perf_counter()
     with Peak() as peak:
-        segedu.semantic_segmentation(model, picture, tile=TILE, out=ids)
-    return peak.megabytes, time.perf_counter() - start
+        segedu.semantic_segmentation(model, picture, tile=tile, out=ids)
+    return {"megabytes": peak.megabytes, "seconds": time.perf_counter() - start}
 
 
-def main(sizes: list[int]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megapixels", nargs="+", type=int, default=[4, 16, 64])
+    parser.add_argument("--dry", action="store_true", help="print, and store nothing")
+    options = parser.parse_args()
     torch.manual_seed(0)
-    model = SmallNet(2, in_channels=1, width=8)
-    before = anonymous()
+    model = UNet(2, in_channels=1, width=16, depth=2, stride=2)
+    rows = {f"tiles, {megapixels} megapixels": (megapixels, TILE) for megapixels in options.megapixels}
+    rows[f"whole, {WHOLE} megapixels"] = (WHOLE, None)
+    found, before = {}, anonymous()
     with tempfile.TemporaryDirectory() as folder:
-        for megapixels in sizes:
-            megabytes, seconds = measure(model, megapixels, Path(folder))
-            print(f"{megapixels} megapixels: at most {megabytes - before:.1f} MB more, {seconds:.1f} s", flush=True)
+        for name, (megapixels, tile) in rows.items():
+            row = measure(model, megapixels, tile, Path(folder))
+            found[name] = {"megabytes": round(row["megabytes"] - before, 1), "seconds": round(row["seconds"], 1)}
+            print(name, found[name], flush=True)
+    result = {
+        "question": "How much memory beyond picture and result do tiles need?",
+        "command": "python tests/benchmarks/tiles.py",
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, float32, torch {torch.__version__}",
+        "rows": found,
+    }
+    if not options.dry:
+        with files.whole(STORED) as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:] if word.isdigit()] or [4, 16, 64])
+    sys.exit(main())
