@@ -22,7 +22,7 @@ from torch import nn
 import segedu
 from segedu import losses, transforms
 from segedu.datasets import ToyStreet
-from segedu.models import FCN
+from segedu.models import FCN, DeepLab
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
 SEED = 0
@@ -47,6 +47,8 @@ streets = {
 WEIGHTS = {
     "fcn32s_toystreet": Recipe(partial(FCN, 11, stride=32), **streets, steps=500),
     "fcn8s_toystreet": Recipe(partial(FCN, 11, stride=8), **streets, steps=500),
+    "deeplab_largefov_toystreet": Recipe(partial(DeepLab, 11, head="largefov", rates=(6,)), **streets, steps=500),
+    "deeplab_v3plus_toystreet": Recipe(partial(DeepLab, 11, head="v3+", rates=(4, 8, 12)), **streets, steps=500),
 }
 
 
