@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from segedu.datasets._street.drawing import draw
+from segedu.datasets._street.motion import Motion
 from segedu.datasets._street.plan import plan_street
 from segedu.datasets._street.scene import WEATHERS, Scene
-from segedu.datasets.rendered import RenderedWorld
+from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.rendered import Chance, RenderedWorld
 from segedu.labels import STREET
 
 
@@ -62,5 +65,38 @@ class ToyStreet(RenderedWorld):
         """The description of street `index` (any integer ≥ 0): what stands where, before it is drawn."""
         return plan_street(self._chance(index, 0), self._chance(index, 1), weather=self.weather, **self.settings)
 
+    def clip(self, frames: int, index: int = 0, *, rate: float = 10.0) -> StreetClip:
+        """A video of `frames` pictures from street `index`, `rate` a second: a data set of its frames, in time.
+
+        The camera looks to one side, to the other and back; cars, cyclists and people go their ways, hide each other,
+        leave the picture and may return. Their ids last. Frame 0 shows what the street itself shows, but for the
+        camera's noise, and so the first frames of a longer clip are those of a shorter one. size, transform, instances
+        and knobs are those of this data set.
+        """
+        return StreetClip(self, frames, index, rate)
+
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return draw(self.scene(index), self.size, self._chance(index, 2))
+
+
+class StreetClip(SegmentationDataset):
+    """The frames of ToyStreet.clip. Raises ValueError for less than one frame, a negative index or a rate not above 0.
+
+    A car is left out while its nearest end is less than 1.5 m ahead of the camera.
+    """
+
+    labels = STREET
+
+    def __init__(self, streets: ToyStreet, frames: int, index: int, rate: float):
+        super().__init__(transform=streets.transform, instances=streets.instances)
+        if frames < 1 or index < 0 or not rate > 0:
+            raise ValueError(f"frames={frames}, index={index}, rate={rate} should be at least 1, at least 0, above 0.")
+        self.frames, self.rate, self.size = frames, rate, streets.size
+        self._motion = Motion(streets.scene(index), Chance(streets._chance(index, 3)))
+        self._grain = partial(streets._chance, index, 4)
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return draw(self._motion.at(index / self.rate), self.size, self._grain(index))
