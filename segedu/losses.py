@@ -133,8 +133,9 @@ def border_weight_map(
     two objects there is no gap, d2 is infinite, and only the class weights are left.
 
     instances: (H, W) object ids, 0 = background. Objects that touch have no gap to weigh: masks.separate(…) first.
-    w0, sigma: ≥ 0 and > 0 pixels. 10 and 5 belong to the paper's 572-pixel tiles; scale sigma with the picture:
-        5 · (shorter side)/572 keeps the paper's proportion, and below 1 it reaches over one pixel only.
+    w0, sigma: ≥ 0 and > 0 pixels. 10 and 5 belong to the paper's 572-pixel tiles; in pictures made smaller sigma
+        shrinks with them. What counts is the gap: a line of two pixels has d1 + d2 = 3 and gets 0.6 · w0 with
+        sigma = 3, but 0.01 · w0 with sigma = 1 (lesson 07).
     class_weights: w_c of background and objects; the paper balances their frequencies by it.
     The result is for `cross_entropy(…, pixel_weights=…)`. Its error is at most w0 · exp(−25/2), 4e-6 · w0: d1 + d2
     above 5 sigma may count as infinite. 300 cells in 512×512 pixels take about 0.2 s.
