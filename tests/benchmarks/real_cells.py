@@ -1,0 +1,215 @@
+"""Real cells after three minutes: our U-Net beside the one that people install. data/results/real_cells.json.
+
+    python tests/benchmarks/real_cells.py [--seconds 180] [--seeds 0 1] [--only NAME …] [--dry]
+
+Membranes: slices 0 … 18 are learnt from, 19 … 23 scored. Nuclei: the folder `train` is learnt from, `test` scored.
+Every arm trains from scratch, on two threads, for the same seconds, on the same pieces of pictures, with the same loss
+(cells parted by a line of background, border weights; an arm's name says where it differs), optimiser and schedule.
+Each has the learning rate that suits it in learning_per_minute.py. Its last weights are scored.
+Seconds are those of learning_per_minute.py: computing time of the thread that leads the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from cells_results import CellScores
+from learning_per_minute import Peer, with_row
+from scipy import ndimage
+from torch import nn
+from torch.utils.data import ConcatDataset, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+import segedu
+from segedu import files, losses, metrics, runtime, transforms
+from segedu.datasets import Membranes, Nuclei
+from segedu.inference import evaluation_mode
+from segedu.masks import separate
+from segedu.models import UNet
+from segedu.models.parts import Normalise
+
+STORED = Path(__file__).resolve().parents[2] / "data" / "results" / "real_cells.json"
+QUESTION = "What does a network learn of real cells in three minutes?"
+
+
+def stretched(image, *masks):
+    """The picture with its largest value at 1: exposures differ by a factor of ten."""
+    return tv_tensors.wrap(image / image.max().clamp(min=1 / 255), like=image), *masks
+
+
+def pieces(side: int) -> v2.Compose:
+    """Pieces of side × side pixels, bent, turned over, zoomed, brighter or darker."""
+    return v2.Compose(
+        [
+            stretched,
+            transforms.augment((side, side), scale=(0.7, 1.4)),
+            v2.RandomVerticalFlip(),
+            transforms.ElasticGrid(),
+        ]
+    )
+
+
+class Named(ConcatDataset):
+    """Several parts of a data set as one."""
+
+    @property
+    def labels(self):
+        return self.datasets[0].labels
+
+
+@dataclass
+class Task:
+    """train, test: data sets of (image, mask, instances). sigma: of the border weights, in pixels. batch: of pieces."""
+
+    train: Dataset
+    test: Dataset
+    batch: int
+    sigma: float
+    class_weights: tuple[float, float]  # of background and cells, about 1 / √share
+
+
+def membranes() -> Task:
+    options = {"instances": True, "transform": pieces(192)}
+    test = Membranes("val", instances=True, transform=stretched)
+    return Task(Membranes("train", **options), test, batch=4, sigma=5, class_weights=(2.1, 1.1))
+
+
+def nuclei() -> Task:
+    parts = [Nuclei(split, instances=True, transform=pieces(128)) for split in ("train", "val")]
+    test = Nuclei("test", instances=True, transform=stretched)
+    return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5))
+
+
+def weighted(task: Task, w0: float, cut: bool, logits, mask, instances) -> torch.Tensor:
+    """Cross-entropy with the border weights of the instances as they are after the transform."""
+    objects = [separate(ids) if cut and ids.any() else ids.numpy() for ids in instances]
+    weights = [losses.border_weight_map(o, w0, task.sigma, class_weights=task.class_weights) for o in objects]
+    target = torch.stack([torch.from_numpy(o > 0).long() for o in objects])
+    return losses.cross_entropy(logits, target, pixel_weights=torch.stack(weights))
+
+
+def smp_unet() -> Peer:
+    import segmentation_models_pytorch
+
+    peer = Peer(segmentation_models_pytorch.Unet("resnet18", encoder_weights=None, in_channels=1, classes=2))
+    peer.normalise = Normalise(1)
+    return peer
+
+
+@dataclass
+class Arm:
+    """build: the network. rate: of AdamW; None: it is scored as it is, and learns nothing.
+
+    w0, cut: the border weights, and whether touching cells part.
+    """
+
+    build: Callable[[], nn.Module]
+    rate: float | None
+    w0: float = 10.0
+    cut: bool = True
+
+
+def our_unet() -> UNet:
+    return UNet(2, in_channels=1, width=16, stride=2)
+
+
+TASKS = {"membranes": membranes, "nuclei": nuclei}
+ARMS = {
+    "UNet": Arm(our_unet, rate=3e-3),
+    "smp Unet resnet18": Arm(smp_unet, rate=1e-3),
+    "UNet, w0 = 0": Arm(our_unet, rate=3e-3, w0=0.0),
+    "UNet, from drawings only": Arm(partial(segedu.load, "unet_toycells"), rate=None),
+}
+
+
+def scores(model: nn.Module, test: Dataset) -> dict[str, float]:
+    """mean_iou of the two classes; of connected parts of the cells: CellScores, and the mean Rand error a picture."""
+    matrix, table, rand = metrics.ConfusionMatrix(2), CellScores(), []
+    with evaluation_mode(model), torch.inference_mode():
+        for image, mask, instances in test:
+            prediction = model(image[None]).argmax(1)[0]
+            parts = ndimage.label(prediction.numpy())[0]
+            matrix.update(prediction, mask)
+            table.update(parts, instances.numpy())
+            rand.append(metrics.rand_error(torch.from_numpy(parts), instances))
+    named = {"mean_iou": matrix.mean_iou(), **table.scores, "rand_error": float(np.nanmean(rand))}
+    return {name: round(value, 4) for name, value in named.items()}
+
+
+def run(arm: Arm, task: Task, seconds: float, seed: int) -> dict[str, float]:
+    """Train one arm from one seed, and score it."""
+    torch.manual_seed(seed)
+    model, pictures = arm.build().to(memory_format=torch.channels_last), 0
+    if arm.rate is not None:
+        loss = partial(weighted, task, arm.w0, arm.cut)
+        with mock.patch.object(time, "perf_counter", time.thread_time):  # the clock by which fit counts its minutes
+            pictures = segedu.fit(
+                model, task.train, minutes=seconds / 60, loss=loss, learning_rate=arm.rate, batch_size=task.batch,
+                precision="auto", seed=seed, progress=False,
+            ).pictures  # fmt: skip
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "pieces_per_second": round(pictures / seconds, 1)} | scores(model, task.test)
+
+
+def table(stored: dict) -> str:
+    """The stored rows for people: means over the seeds, in %."""
+    names = ("foreground_iou", "mean_iou", "rand_error", "ap50", "found", "merged")
+    lines = [f"{'means in %':34s}" + "".join(f"{name:>16s}" for name in names) + "  seeds"]
+    for arm, row in stored["arms"].items():
+        means = "".join(f"{100 * statistics.mean(row[name].values()):16.1f}" for name in names)
+        lines.append(f"{arm:34s}{means}{len(row['ap50']):7d}")
+    return "\n".join(lines)
+
+
+def stored_rows(seconds: int) -> dict:
+    """What is stored for this budget, or a table without rows."""
+    if STORED.exists() and (stored := json.loads(STORED.read_text(encoding="utf-8")))["seconds"] == seconds:
+        return stored
+    machine = f"{platform.machine()}, 2 threads, {runtime.precision()}, torch {torch.__version__}"
+    command = f"python tests/benchmarks/real_cells.py --seconds {seconds}"
+    return {"question": QUESTION, "command": command, "machine": machine, "seconds": seconds, "arms": {}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=QUESTION)
+    parser.add_argument("--seconds", type=int, default=180)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"tasks or arms of {', '.join([*TASKS, *ARMS])}")
+    parser.add_argument("--dry", action="store_true", help="print, and store nothing")
+    options = parser.parse_args()
+    only = set(options.only or [*TASKS, *ARMS])
+    if unknown := only - set(TASKS) - set(ARMS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join([*TASKS, *ARMS])}")
+    torch.set_num_threads(2)
+    tasks = {name: make() for name, make in TASKS.items() if name in only or not only & set(TASKS)}
+    arms = {name: arm for name, arm in ARMS.items() if name in only or not only & set(ARMS)}
+    rows = stored_rows(options.seconds)
+    for seed in options.seeds:
+        for task_name, task in tasks.items():
+            for name, arm in arms.items():
+                result = run(arm, task, options.seconds, seed)
+                print(f"seed {seed} {task_name}, {name}: {result}", flush=True)
+                rows = with_row(
+                    rows if options.dry else stored_rows(options.seconds), f"{task_name}, {name}", seed, result
+                )
+                if not options.dry:
+                    with files.whole(STORED) as temporary:
+                        temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
