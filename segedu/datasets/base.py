@@ -58,20 +58,36 @@ class SegmentationDataset(Dataset):
         return self.transform(*sample) if self.transform else sample
 
 
-# What the sets that lie in files share.
+class StoredDataset(SegmentationDataset):
+    """A real data set, found in files or fetched; a subclass says in `_read` how a picture is read from `_paths`.
 
+    data: what to fetch.   find: called with a folder or None, gives the paths of each picture, or raises DataMissing.
+    size: (height, width) to which pictures are resized, None for that of the files.
+    root, download: where to look, and whether what is missing is fetched, into `root` or the cache.
+    Raises ValueError for a size that is no (height, width) of at least (1, 1), and DataMissing.
+    """
 
-def check_size(size: tuple[int, int] | None) -> None:
-    """Raise ValueError unless `size` is None or a (height, width) that pictures can be resized to."""
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
+    def __init__(
+        self,
+        data: files.RealData,
+        find: Callable[[str | Path | None], list],
+        *,
+        size: tuple[int, int] | None,
+        root: str | Path | None,
+        download: bool,
+        transform: Callable | None,
+        instances: bool = False,
+    ):
+        super().__init__(transform=transform, instances=instances)
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
+        self.size = size
+        try:
+            self._paths = find(root)
+        except files.DataMissing:
+            if not download:
+                raise
+            self._paths = find(files.fetch_data(data, root))
 
-
-def found_or_fetched(find: Callable, data: files.RealData, root: str | Path | None, download: bool) -> list:
-    """find(root); where that raises DataMissing and `download` is set, find(the folder that `data` is fetched to)."""
-    try:
-        return find(root)
-    except files.DataMissing:
-        if not download:
-            raise
-        return find(files.fetch_data(data, root))
+    def __len__(self) -> int:
+        return len(self._paths)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
+from segedu.datasets.base import StoredDataset
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.masks import read_mask, validate_mask
 
@@ -35,7 +35,7 @@ SPLITS = ("train", "val", "test")
 PROTOCOLS = ("released", "by-drive")
 
 
-class CamVid(SegmentationDataset):
+class CamVid(StoredDataset):
     """Street photographs with their masks, 480×360, eleven classes (labels.STREET) and void: see SegmentationDataset.
 
     protocol="released": train 367, val 101, test 233 pictures, as SegNet's authors divided them. `val` is one clip of
@@ -70,19 +70,16 @@ class CamVid(SegmentationDataset):
         download: bool = False,
         protocol: str = "released",
     ):
-        super().__init__(transform=transform)
         for argument, value, known in (("split", split, SPLITS), ("protocol", protocol, PROTOCOLS)):
             if value not in known:
                 raise ValueError(f"{argument}={value!r} is unknown; CamVid has {', '.join(map(repr, known))}.")
-        check_size(size)
-        self.size = size
         self.names = _names(split, protocol)
         self.drives = [name.split("_")[0] for name in self.names]
         released = split if protocol == "released" else "train"
-        self._paths = found_or_fetched(partial(_find, released, self.names), CAMVID, root, download)
-
-    def __len__(self) -> int:
-        return len(self.names)
+        super().__init__(
+            CAMVID, partial(_find, released, self.names),
+            size=size, root=root, download=download, transform=transform,
+        )  # fmt: skip
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
+from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import opened, read_ids, resized
 from segedu.labels import OBJECTS
 
@@ -26,7 +26,7 @@ DAVIS = files.RealData(
 PARTS = ("JPEGImages", "Annotations")
 
 
-class Davis(SegmentationDataset):
+class Davis(StoredDataset):
     """The frames of one clip, in time, with the outlines of its objects: see SegmentationDataset.
 
     mask: labels.OBJECTS: 1 where an object is. instances: the ids of the objects, which last through the clip; the
@@ -52,10 +52,11 @@ class Davis(SegmentationDataset):
         root: str | Path | None = None,
         download: bool = False,
     ):
-        super().__init__(transform=transform, instances=instances)
-        check_size(size)
-        self.clip, self.size = clip, size
-        self._paths = found_or_fetched(partial(_find, clip), DAVIS, root, download)
+        super().__init__(
+            DAVIS, partial(_find, clip),
+            size=size, root=root, download=download, transform=transform, instances=instances,
+        )  # fmt: skip
+        self.clip = clip
         self.names = [image.stem for image, _ in self._paths]
 
     @staticmethod
@@ -63,9 +64,6 @@ class Davis(SegmentationDataset):
         """The names of the clips that are there, sorted; none where DAVIS is not on this machine."""
         folder = files.find_data(DAVIS.name, root, PARTS)
         return sorted({path.name for path in folder.glob("JPEGImages/*/*") if path.is_dir()}) if folder else []
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
+from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import read_grey, read_ids, resized
 from segedu.labels import CELLS
 from segedu.masks import MaskError
@@ -35,7 +35,7 @@ SLICES = {"train": range(0, 19), "val": range(19, 24), "test": range(24, 30)}
 FOLDERS = ("train/image", "train/label")  # the challenge's own test has no public labels, so all 30 are its train
 
 
-class Membranes(SegmentationDataset):
+class Membranes(StoredDataset):
     """Sections 512×512 in grey with their masks: inside of cells, and the membranes between (labels.CELLS).
 
     ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but with one channel.
@@ -65,16 +65,13 @@ class Membranes(SegmentationDataset):
         root: str | Path | None = None,
         download: bool = False,
     ):
-        super().__init__(transform=transform, instances=instances)
         if split not in SLICES:
             raise ValueError(f"split={split!r} is unknown; Membranes has {', '.join(map(repr, SLICES))}.")
-        check_size(size)
-        self.size = size
         self.names = [str(number) for number in SLICES[split]]
-        self._paths = found_or_fetched(partial(_find, self.names), MEMBRANES, root, download)
-
-    def __len__(self) -> int:
-        return len(self.names)
+        super().__init__(
+            MEMBRANES, partial(_find, self.names),
+            size=size, root=root, download=download, transform=transform, instances=instances,
+        )  # fmt: skip
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from scipy import ndimage  # `import segedu` stays without scipy

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from segedu import files
-from segedu.datasets.base import SegmentationDataset, check_size, found_or_fetched
+from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import read_grey, read_ids, resized
 from segedu.labels import CELLS
 from segedu.masks import separate
@@ -32,7 +32,7 @@ SPLITS = ("train", "val", "test")
 PARTS = ("images", "masks")
 
 
-class Nuclei(SegmentationDataset):
+class Nuclei(StoredDataset):
     """Bright nuclei on dark, of very different sizes and magnifications, with ids: StarDist's choice from BBBC038.
 
     ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but with one channel.
@@ -60,16 +60,13 @@ class Nuclei(SegmentationDataset):
         root: str | Path | None = None,
         download: bool = False,
     ):
-        super().__init__(transform=transform, instances=instances)
         if split not in SPLITS:
             raise ValueError(f"split={split!r} is unknown; Nuclei has {', '.join(map(repr, SPLITS))}.")
-        check_size(size)
-        self.size = size
-        self._paths = found_or_fetched(partial(_find, split), NUCLEI, root, download)
+        super().__init__(
+            NUCLEI, partial(_find, split),
+            size=size, root=root, download=download, transform=transform, instances=instances,
+        )  # fmt: skip
         self.names = [image.stem for image, _ in self._paths]
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
