@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.fcn import CaffeInput
+from segedu.models.fcn import CaffeInput, pool_maps
 from segedu.models.parts import Normalise, convolution
 
 # How far apart the weights of each head's 3×3 kernels lie, in places of a map of stride 8 (1606.00915, section 4.1.2;
@@ -88,13 +88,7 @@ class DeepLab(nn.Module):
             self.score = nn.Conv2d(3 * width if head == "v3+" else 4 * width, num_classes, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = continued(self.normalise(image), self.output_stride)
-        # The channels of a pixel side by side in memory: faster on a CPU, where channels are few.
-        x, size = x.contiguous(memory_format=torch.channels_last), x.shape[-2:]
-        for number, stage in enumerate(self.trunk, start=1):
-            x = stage(x)
-            if number == 2:
-                fine = x
+        x, fine, size = last_and_fine(self.trunk, self.normalise(image), self.output_stride)
         x = self.head(x)
         if self.decoder is not None:
             x = self.decoder(x, fine)
@@ -121,6 +115,14 @@ def atrous_stages(in_channels: int, width: int, output_stride: int) -> nn.Module
         stages.append(nn.Sequential(*layers))
         before = channels
     return stages
+
+
+def last_and_fine(trunk: nn.ModuleList, x: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor, torch.Size]:
+    """The maps of the trunk's last and of its second stage, and the height and width of the picture as continued."""
+    x = continued(x, stride)
+    # The channels of a pixel side by side in memory: faster on a CPU, where channels are few.
+    maps = pool_maps(trunk, x.contiguous(memory_format=torch.channels_last))
+    return maps[-1], maps[1], x.shape[-2:]
 
 
 def branch(in_channels: int, out_channels: int, rate: int) -> nn.Sequential:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from segedu.models.deeplab import Decoder, PooledBranches, atrous_stages, continued, enlarged
+from segedu.models.deeplab import Decoder, PooledBranches, atrous_stages, enlarged, last_and_fine
 from segedu.models.parts import Normalise, convolution
 
 FINE = 4  # pixels between two places of the map on which both branches end
@@ -71,12 +71,7 @@ class PanopticDeepLab(nn.Module):
         self.offset = nn.Sequential(convolution(2 * width, width), nn.Conv2d(width, 2, 1))
 
     def forward(self, image: torch.Tensor) -> PanopticOutput:
-        x = continued(self.normalise(image), self.output_stride)
-        x, size = x.contiguous(memory_format=torch.channels_last), x.shape[-2:]
-        for number, stage in enumerate(self.trunk, start=1):
-            x = stage(x)
-            if number == 2:
-                fine = x
+        x, fine, size = last_and_fine(self.trunk, self.normalise(image), self.output_stride)
         classes, objects = self.classes(x, fine), self.objects(x, fine)
         # The branch counts in places of its map, so that what it learns is of the size of its weights.
         maps = self.score(classes), self.centre(objects), FINE * self.offset(objects)
