@@ -11,13 +11,14 @@ from benchmarks.learning_per_minute import ARMS, CLASSES, PEERS, STORED, Arm, Pe
 from torch import nn
 
 from segedu.datasets import ToyStreet
+from segedu.losses import cross_entropy
 from segedu.models import FCN
 
 
 @pytest.fixture(scope="module")
 def street():
     toy = ToyStreet("train", length=8, size=(32, 48))
-    return SimpleNamespace(train=toy, scored={"by_drive": toy, "val": toy}, class_weights=torch.ones(CLASSES))
+    return SimpleNamespace(train=toy, scored={"by_drive": toy, "val": toy}, loss=cross_entropy)
 
 
 def test_every_peer_has_both_rows_and_ours_has_our_recipe():

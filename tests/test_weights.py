@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from benchmarks.weights import FOLDER, WEIGHTS, class_weights
+from benchmarks._weighing import class_weights
+from benchmarks.weights import FOLDER, WEIGHTS
 from tiny import Boxes
 
 import segedu

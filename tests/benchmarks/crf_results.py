@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from fcn_results import RECIPE, SIZE, Scores, weighted_loss
+from _weighing import weighted_loss
+from fcn_results import SIZE, Scores, network, one_round
 from torch.utils.data import Subset
 
-import segedu
 from segedu.crf import dense_crf
 from segedu.datasets import CamVid, ToyStreet
 from segedu.inference import evaluation_mode
@@ -24,11 +24,11 @@ SETTINGS = [(xy, rgb) for xy in (16, 32) for rgb in (5, 10)]
 WIDTHS = (1, 2, 4, 8, 16)
 
 
-def parts(network: FCN, dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def parts(net: FCN, dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Probabilities (N, C, H, W), pictures (N, H, W, 3) uint8, masks (N, H, W)."""
     images, masks = map(torch.stack, zip(*dataset, strict=True))
-    with evaluation_mode(network), torch.inference_mode():
-        probabilities = torch.cat([network(image[None]).softmax(1) for image in images])
+    with evaluation_mode(net), torch.inference_mode():
+        probabilities = torch.cat([net(image[None]).softmax(1) for image in images])
     return probabilities, (images * 255).round().byte().permute(0, 2, 3, 1), masks
 
 
@@ -52,13 +52,6 @@ def street_scores(answer: torch.Tensor, masks: torch.Tensor, prefix: str) -> Sco
     return {prefix + name: value for name, value in found.items()}
 
 
-def trained(stride: int, train, loss, seed: int) -> FCN:
-    torch.manual_seed(seed)
-    network = FCN(len(STREET), width=8, stride=stride)
-    segedu.fit(network, train, loss=loss, seed=seed, **RECIPE)
-    return network
-
-
 # The experiments: each gives {arm: function of a seed → scores}
 
 
@@ -73,12 +66,12 @@ def on_streets() -> dict[str, Callable[[int], Scores]]:
     choose, report = ToyStreet("val", length=6), ToyStreet("test", length=16)
 
     def arm(stride: int, seed: int) -> Scores:
-        network = trained(stride, train, loss, seed)
-        *given, masks = parts(network, choose)
+        net = one_round(network(stride, seed), train, loss, seed)
+        *given, masks = parts(net, choose)
         found = {"search_before": mean_iou(given[0], masks)}
         search = {setting: mean_iou(sharpened(*given, *setting), masks) for setting in SETTINGS}
         found |= {f"search_{xy}_{rgb}": value for (xy, rgb), value in search.items()}
-        *given, masks = parts(network, report)
+        *given, masks = parts(net, report)
         answers = {"before": given[0], "release": sharpened(*given, *RELEASE)}
         chosen = max(search, key=search.get)
         answers["chosen"] = sharpened(*given, *chosen) if chosen != RELEASE else answers["release"]
@@ -96,7 +89,7 @@ def on_camvid() -> dict[str, Callable[[int], Scores]]:
     report = Subset(test, range(0, len(test), 3))
 
     def arm(stride: int, seed: int) -> Scores:
-        *given, masks = parts(trained(stride, train, loss, seed), report)
+        *given, masks = parts(one_round(network(stride, seed), train, loss, seed), report)
         after = street_scores(sharpened(*given, *RELEASE), masks, "release_")
         return street_scores(given[0], masks, "before_") | after
 

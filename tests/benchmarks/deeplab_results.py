@@ -6,14 +6,13 @@ from collections.abc import Callable
 from functools import cache, partial
 
 import torch
-from _weighing import class_weights
+from _weighing import weighted_loss
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from unet_results import street_scores
 
 import segedu
-from segedu import losses
 from segedu.datasets import CamVid, ToyStreet
 from segedu.labels import STREET
 from segedu.models import DeepLab
@@ -33,11 +32,6 @@ def network(head: str, rates: tuple[int, ...], seed: int, output_stride: int = 8
     return DeepLab(len(STREET), width=WIDTH, head=head, rates=rates, output_stride=output_stride)
 
 
-def weighted(dataset) -> Callable[..., torch.Tensor]:
-    """Cross-entropy with the class weights of lesson 04."""
-    return partial(losses.cross_entropy, class_weights=class_weights(dataset))
-
-
 @cache
 def streets(size: tuple[int, int] = SIZE) -> tuple[ToyStreet, ToyStreet]:
     return ToyStreet("train", size=size), ToyStreet("val", length=50, size=size, instances=True)
@@ -55,7 +49,7 @@ def learn(net: nn.Module, train, loss, seed: int) -> nn.Module:
 def head_arm(head: str, rates: tuple[int, ...], size: tuple[int, int] = SIZE) -> Callable[[int], Scores]:
     """A function of the seed: 100 steps on rendered streets with this head."""
     train, val = streets(size)
-    loss = weighted(train)
+    loss = weighted_loss(train)
     return lambda seed: street_scores(learn(network(head, rates, seed), train, loss, seed), val)
 
 
@@ -82,7 +76,7 @@ def heads_on_large_pictures() -> dict[str, Callable[[int], Scores]]:
 def strides() -> dict[str, Callable[[int], Scores]]:
     """100 steps on rendered streets with LargeFOV: what does a finer map bring, if the rate spans as many pixels?"""
     train, val = streets()
-    loss = weighted(train)
+    loss = weighted_loss(train)
 
     def arm(stride: int, seed: int) -> Scores:
         rate = round(8 * LARGEFOV[0] / stride)
@@ -124,7 +118,7 @@ def learn_in_steps(net: nn.Module, train, loss, seed: int) -> nn.Module:
 def recipe() -> dict[str, Callable[[int], Scores]]:
     """100 steps on rendered streets with LargeFOV: poly against a rate in steps, and the picture at three sizes."""
     train, val = streets()
-    loss = weighted(train)
+    loss = weighted_loss(train)
 
     def in_steps(seed: int) -> Scores:
         return street_scores(learn_in_steps(network("largefov", LARGEFOV, seed), train, loss, seed), val)
@@ -139,7 +133,7 @@ def heads_on_camvid() -> dict[str, Callable[[int], Scores]]:
     """100 steps on CamVid's drives: LargeFOV and v3+, on the third drive and on the released val."""
     train = CamVid("train", protocol="by-drive", size=SIZE)
     sets = {"by_drive_": CamVid("test", protocol="by-drive", size=SIZE), "val_": CamVid("val", size=SIZE)}
-    loss = weighted(train)
+    loss = weighted_loss(train)
 
     def arm(head: str, rates: tuple[int, ...], seed: int) -> Scores:
         net = learn(network(head, rates, seed), train, loss, seed)

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 import torch
-from _weighing import class_weights
+from _weighing import weighted_loss
 from torch import nn
 
 import segedu
-from segedu import losses
 from segedu.datasets import CamVid, ToyStreet
 from segedu.inference import evaluation_mode
 from segedu.labels import IGNORE_INDEX, STREET
@@ -37,11 +36,6 @@ def network(stride: int, seed: int) -> FCN:
 def one_round(net: nn.Module, train, loss, seed: int) -> nn.Module:
     segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
     return net
-
-
-def weighted_loss(dataset) -> Callable[..., torch.Tensor]:
-    """Cross-entropy with the class weights of lesson 04."""
-    return partial(losses.cross_entropy, class_weights=class_weights(dataset))
 
 
 def street_scores(net: nn.Module, val: ToyStreet, prefix: str = "") -> Scores:

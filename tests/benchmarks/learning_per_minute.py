@@ -16,8 +16,6 @@ machine take nothing away; on a machine at rest it is a second of the clock.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import sys
 import time
@@ -28,7 +26,8 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from _weighing import class_weights
+from _storing import store, stored_rows, with_row
+from _weighing import weighted_loss
 from safetensors.torch import load_file
 from scipy import stats
 from torch import nn
@@ -36,7 +35,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 import segedu
-from segedu import files, losses, runtime, transforms
+from segedu import files, runtime, transforms
 from segedu.datasets import CamVid
 from segedu.models import FCN, DeepLab, UNet
 from segedu.models.parts import Normalise
@@ -128,7 +127,7 @@ class Street:
         by_drive = {"protocol": "by-drive", "size": SIZE}
         self.train = CamVid("train", transform=transforms.augment(scale=(0.7, 1.6)), **by_drive)
         self.scored = {"by_drive": CamVid("test", **by_drive), "val": CamVid("val", size=SIZE)}
-        self.class_weights = class_weights(self.train)
+        self.loss = weighted_loss(self.train)
 
 
 def train_as_documented(model: nn.Module, street: Street, seconds: float, seed: int) -> int:
@@ -148,13 +147,12 @@ def train_as_documented(model: nn.Module, street: Street, seconds: float, seed: 
     return pictures
 
 
-def train_by_our_recipe(model: nn.Module, street: Street, seconds: float, seed: int, rate: float) -> int:
-    """The number of pictures learnt from, by `segedu.fit`."""
+def fit_for(seconds: float, model: nn.Module, train, *, loss: Callable, rate: float, batch: int, seed: int) -> int:
+    """The number of pictures learnt from in so many seconds of computing by `segedu.fit`, our recipe's."""
     model.to(memory_format=torch.channels_last)
-    loss = partial(losses.cross_entropy, class_weights=street.class_weights)
     with mock.patch.object(time, "perf_counter", time.thread_time):  # the clock by which fit counts its minutes
         history = segedu.fit(
-            model, street.train, minutes=seconds / 60, loss=loss, learning_rate=rate, batch_size=BATCH,
+            model, train, minutes=seconds / 60, loss=loss, learning_rate=rate, batch_size=batch,
             precision="auto", seed=seed, progress=False,
         )  # fmt: skip
     return history.pictures
@@ -167,7 +165,7 @@ def run(arm: Arm, street: Street, seconds: float, seed: int) -> dict[str, float]
     if arm.rate is None:
         pictures = train_as_documented(model, street, seconds, seed)
     else:
-        pictures = train_by_our_recipe(model, street, seconds, seed, arm.rate)
+        pictures = fit_for(seconds, model, street.train, loss=street.loss, rate=arm.rate, batch=BATCH, seed=seed)
     scores = {name: round(segedu.evaluate(model, data).mean_iou(), 4) for name, data in street.scored.items()}
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"parameters": parameters, "pictures_per_second": round(pictures / seconds, 1), **scores}
@@ -200,26 +198,6 @@ def interval(values: list[float]) -> str:
     return f"{mean:.1f} ± {reach:.1f}"
 
 
-def with_row(stored: dict, name: str, seed: int, result: dict[str, float]) -> dict:
-    """The stored rows and one more result, in the place of an earlier one of this name and seed."""
-    row = stored["arms"].setdefault(name, {})
-    for key, value in result.items():
-        if key == "parameters":
-            row[key] = value
-        else:
-            row.setdefault(key, {})[str(seed)] = value
-    return stored
-
-
-def stored_rows(seconds: int) -> dict:
-    """What is stored for this budget, or a table without rows."""
-    if STORED.exists() and (stored := json.loads(STORED.read_text(encoding="utf-8")))["seconds"] == seconds:
-        return stored
-    machine = f"{platform.machine()}, 2 threads, {runtime.precision()} in our recipe, torch {torch.__version__}"
-    command = f"python tests/benchmarks/learning_per_minute.py --seconds {seconds}"
-    return {"question": QUESTION, "command": command, "machine": machine, "seconds": seconds, "arms": {}}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=QUESTION)
     parser.add_argument("--seconds", type=int, default=60)
@@ -231,17 +209,15 @@ def main() -> None:
     names = [name for name in ARMS if not options.only or name.startswith(tuple(options.only))]
     if not names:
         parser.error(f"no arm is called {' or '.join(options.only)}; there are {', '.join(ARMS)}")
-    street, rows = Street(), stored_rows(options.seconds)
+    kept = partial(stored_rows, STORED, QUESTION, options.seconds, f"{runtime.precision()} in our recipe")
+    street, rows = Street(), kept()
     for seed in options.seeds:
         for name in names:
             result = run(ARMS[name], street, options.seconds, seed)
             print(f"seed {seed} {name}: {result}", flush=True)
-            if options.dry:
-                rows = with_row(rows, name, seed, result)
-                continue
-            rows = with_row(stored_rows(options.seconds), name, seed, result)  # another run may have added some
-            with files.whole(STORED) as temporary:
-                temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            rows = with_row(rows if options.dry else kept(), name, seed, result)  # another run may have added some
+            if not options.dry:
+                store(STORED, rows)
     print(table(rows))
 
 

@@ -12,21 +12,19 @@ Seconds are those of learning_per_minute.py: computing time of the thread that l
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
+from _storing import store, stored_rows, with_row
+from _weighing import border_weighted
 from cells_results import CellScores
-from learning_per_minute import Peer, with_row
+from learning_per_minute import Peer, fit_for
 from scipy import ndimage
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
@@ -34,10 +32,9 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 import segedu
-from segedu import files, losses, metrics, runtime, transforms
+from segedu import metrics, runtime, transforms
 from segedu.datasets import Membranes, Nuclei
 from segedu.inference import evaluation_mode
-from segedu.masks import separate
 from segedu.models import UNet
 from segedu.models.parts import Normalise
 
@@ -93,14 +90,6 @@ def nuclei() -> Task:
     return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5))
 
 
-def weighted(task: Task, w0: float, cut: bool, logits, mask, instances) -> torch.Tensor:
-    """Cross-entropy with the border weights of the instances as they are after the transform."""
-    objects = [separate(ids) if cut and ids.any() else ids.numpy() for ids in instances]
-    weights = [losses.border_weight_map(o, w0, task.sigma, class_weights=task.class_weights) for o in objects]
-    target = torch.stack([torch.from_numpy(o > 0).long() for o in objects])
-    return losses.cross_entropy(logits, target, pixel_weights=torch.stack(weights))
-
-
 def smp_unet() -> Peer:
     import segmentation_models_pytorch
 
@@ -154,12 +143,9 @@ def run(arm: Arm, task: Task, seconds: float, seed: int) -> dict[str, float]:
     torch.manual_seed(seed)
     model, pictures = arm.build().to(memory_format=torch.channels_last), 0
     if arm.rate is not None:
-        loss = partial(weighted, task, arm.w0, arm.cut)
-        with mock.patch.object(time, "perf_counter", time.thread_time):  # the clock by which fit counts its minutes
-            pictures = segedu.fit(
-                model, task.train, minutes=seconds / 60, loss=loss, learning_rate=arm.rate, batch_size=task.batch,
-                precision="auto", seed=seed, progress=False,
-            ).pictures  # fmt: skip
+        weights = {"sigma": task.sigma, "class_weights": task.class_weights, "w0": arm.w0, "cut": arm.cut}
+        loss = partial(border_weighted, **weights)
+        pictures = fit_for(seconds, model, task.train, loss=loss, rate=arm.rate, batch=task.batch, seed=seed)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"parameters": parameters, "pieces_per_second": round(pictures / seconds, 1)} | scores(model, task.test)
 
@@ -172,15 +158,6 @@ def table(stored: dict) -> str:
         means = "".join(f"{100 * statistics.mean(row[name].values()):16.1f}" for name in names)
         lines.append(f"{arm:34s}{means}{len(row['ap50']):7d}")
     return "\n".join(lines)
-
-
-def stored_rows(seconds: int) -> dict:
-    """What is stored for this budget, or a table without rows."""
-    if STORED.exists() and (stored := json.loads(STORED.read_text(encoding="utf-8")))["seconds"] == seconds:
-        return stored
-    machine = f"{platform.machine()}, 2 threads, {runtime.precision()}, torch {torch.__version__}"
-    command = f"python tests/benchmarks/real_cells.py --seconds {seconds}"
-    return {"question": QUESTION, "command": command, "machine": machine, "seconds": seconds, "arms": {}}
 
 
 def main() -> None:
@@ -196,18 +173,16 @@ def main() -> None:
     torch.set_num_threads(2)
     tasks = {name: make() for name, make in TASKS.items() if name in only or not only & set(TASKS)}
     arms = {name: arm for name, arm in ARMS.items() if name in only or not only & set(ARMS)}
-    rows = stored_rows(options.seconds)
+    kept = partial(stored_rows, STORED, QUESTION, options.seconds, runtime.precision())
+    rows = kept()
     for seed in options.seeds:
         for task_name, task in tasks.items():
             for name, arm in arms.items():
                 result = run(arm, task, options.seconds, seed)
                 print(f"seed {seed} {task_name}, {name}: {result}", flush=True)
-                rows = with_row(
-                    rows if options.dry else stored_rows(options.seconds), f"{task_name}, {name}", seed, result
-                )
+                rows = with_row(rows if options.dry else kept(), f"{task_name}, {name}", seed, result)
                 if not options.dry:
-                    with files.whole(STORED) as temporary:
-                        temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+                    store(STORED, rows)
     print(table(rows))
 
 

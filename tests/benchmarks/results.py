@@ -10,7 +10,6 @@ Arms are run seed by seed, so that a run that is stopped early has as many seeds
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 from collections.abc import Callable
@@ -23,11 +22,12 @@ import deeplab_results
 import fcn_results
 import torch
 import unet_results
-from _weighing import class_weights
+from _storing import store
+from _weighing import weighted_loss
 from torch.utils.data import Subset
 
 import segedu
-from segedu import files, losses, transforms
+from segedu import losses, transforms
 from segedu.datasets import CamVid, ToyStreet
 from segedu.inference import evaluation_mode
 from segedu.metrics import ConfusionMatrix
@@ -68,7 +68,7 @@ def contest_on_camvid() -> dict[str, Callable[[int], Scores]]:
     truths = torch.stack([mask for _, mask in val])
     votes = torch.stack([(seen == k).sum(0) for k in range(11)])
     rendered = ToyStreet("train", length=300)
-    weighted = partial(losses.cross_entropy, class_weights=class_weights(rendered))
+    weighted = weighted_loss(rendered)
 
     def network(seed: int) -> Scores:
         return scores(segedu.evaluate(trained(seed, rendered, 150, loss=weighted), val))
@@ -91,16 +91,16 @@ def two_worlds() -> dict[str, Callable[[int], Scores]]:
         "toystreet_": ToyStreet("val"),
     }
 
-    def arm(train, weights, seed: int) -> Scores:
-        network = trained(seed, train, steps=400, loss=partial(losses.cross_entropy, class_weights=weights))
+    def arm(train, loss, seed: int) -> Scores:
+        network = trained(seed, train, steps=400, loss=loss)
         rows = [scores(segedu.evaluate(network, data), prefix) for prefix, data in sets.items()]
         return {name: value for row in rows for name, value in row.items()}
 
     vary = transforms.augment(scale=(0.7, 1.6))
     drives = {"protocol": "by-drive", "size": SIZE}
     return {
-        "ToyStreet": partial(arm, ToyStreet("train", transform=vary), class_weights(ToyStreet("train"))),
-        "CamVid": partial(arm, CamVid("train", transform=vary, **drives), class_weights(CamVid("train", **drives))),
+        "ToyStreet": partial(arm, ToyStreet("train", transform=vary), weighted_loss(ToyStreet("train"))),
+        "CamVid": partial(arm, CamVid("train", transform=vary, **drives), weighted_loss(CamVid("train", **drives))),
     }
 
 
@@ -160,7 +160,6 @@ def mean_loss(network: SmallNet, dataset) -> float:
 def losses_for_imbalance() -> dict[str, Callable[[int], Scores]]:
     """Losses on the same 300 rendered pictures, 200 steps: which helps the rare classes, and what does it cost?"""
     train, val = ToyStreet("train", length=300), ToyStreet("val")
-    weights = class_weights(train)
 
     def cross_entropy_and_dice(logits, target):
         return losses.cross_entropy(logits, target) + losses.dice_loss(logits, target)
@@ -172,7 +171,7 @@ def losses_for_imbalance() -> dict[str, Callable[[int], Scores]]:
 
     arms = {
         "cross-entropy": losses.cross_entropy,
-        "weighted": partial(losses.cross_entropy, class_weights=weights),
+        "weighted": weighted_loss(train),
         "focal": losses.focal_loss,
         "Dice": losses.dice_loss,
         "Lovász": losses.lovasz_softmax,
@@ -224,8 +223,7 @@ def main() -> None:
     for name in options.names or EXPERIMENTS:
         result = run(name, options.seeds)
         if not options.dry:
-            with files.whole(RESULTS / f"{name}.json") as temporary:
-                temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            store(RESULTS / f"{name}.json", result)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ what the process held before the first.
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import re
 import sys
@@ -21,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _storing import store
 
 import segedu
-from segedu import files
 from segedu.models import UNet
 
 TILE = 256
@@ -91,8 +90,7 @@ def main() -> None:
         "rows": found,
     }
     if not options.dry:
-        with files.whole(STORED) as temporary:
-            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        store(STORED, result)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from _weighing import class_weights
+from _weighing import weighted_loss
 from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
 import segedu
-from segedu import losses, transforms
+from segedu import transforms
 from segedu.datasets import Membranes, ToyCells, ToyStreet
 from segedu.inference import evaluation_mode
 from segedu.labels import IGNORE_INDEX, STREET
@@ -52,8 +52,7 @@ def street_net(make: Callable[[], nn.Module], seed: int, train) -> nn.Module:
     """A network after 100 steps of four streets, with the loss of lesson 04."""
     torch.manual_seed(seed)
     net = make()
-    loss = partial(losses.cross_entropy, class_weights=class_weights(train))
-    segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
+    segedu.fit(net, train, loss=weighted_loss(train), seed=seed, **RECIPE)
     return net
 
 

@@ -16,14 +16,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from _weighing import class_weights
+from _weighing import border_weighted, weighted_loss
 from torch import nn
 from torchvision.transforms import v2
 
 import segedu
-from segedu import losses, transforms
+from segedu import transforms
 from segedu.datasets import ToyCells, ToyStreet
-from segedu.masks import separate
 from segedu.models import FCN, DeepLab, UNet
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
@@ -46,14 +45,6 @@ class Recipe:
     batch_size: int = 8
 
 
-def border_weighted(logits: torch.Tensor, mask: torch.Tensor, instances: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy with U-Net's border weights, as in lesson 07; lines and weights are those after augmentation."""
-    objects = [separate(ids) for ids in instances]
-    weights = [losses.border_weight_map(ids, sigma=3, class_weights=(1, 3)) for ids in objects]
-    target = torch.stack([torch.from_numpy(ids > 0).long() for ids in objects])
-    return losses.cross_entropy(logits, target, pixel_weights=torch.stack(weights))
-
-
 streets = {
     "train": partial(ToyStreet, "train", transform=transforms.augment(scale=(0.7, 1.6))),
     "val": partial(ToyStreet, "val"),
@@ -63,13 +54,14 @@ cells = {
     "train": partial(ToyCells, "train", instances=True, transform=bent),
     "val": partial(ToyCells, "val"),
 }
+parted = partial(border_weighted, sigma=3, class_weights=(1, 3))
 unet = partial(UNet, width=16, depth=3, stride=2)
 WEIGHTS = {
     "fcn32s_toystreet": Recipe(partial(FCN, 11, stride=32), **streets, steps=500),
     "fcn8s_toystreet": Recipe(partial(FCN, 11, stride=8), **streets, steps=500),
     "unet_toystreet": Recipe(partial(unet, 11), **streets, steps=500),
     "unet_no_skips_toystreet": Recipe(partial(unet, 11, skips=False), **streets, steps=500),
-    "unet_toycells": Recipe(partial(unet, 2, in_channels=1), **cells, steps=600, loss=border_weighted),
+    "unet_toycells": Recipe(partial(unet, 2, in_channels=1), **cells, steps=600, loss=parted),
     "deeplab_largefov_toystreet": Recipe(partial(DeepLab, 11, head="largefov", rates=(6,)), **streets, steps=500),
     "deeplab_v3plus_toystreet": Recipe(partial(DeepLab, 11, head="v3+", rates=(4, 8, 12)), **streets, steps=500),
 }
@@ -79,7 +71,7 @@ def train(name: str) -> Path:
     """The file of the weights `name`, trained, scored and written."""
     recipe = WEIGHTS[name]
     train, val = recipe.train(), recipe.val()
-    loss = recipe.loss or partial(losses.cross_entropy, class_weights=class_weights(recipe.train(transform=None)))
+    loss = recipe.loss or weighted_loss(recipe.train(transform=None))
     torch.manual_seed(SEED)
     model = recipe.build()
     budget = {"steps": recipe.steps, "learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
