@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from rebuilt import assert_comes_back_from_a_file, assert_known_to_load
 from torch import nn
 from torch.nn import functional as F
 
-import segedu
 from segedu.labels import STREET
 from segedu.models import DeepLab
 from segedu.models.deeplab import PAPER_HEADS, RATES, branch, continued, enlarged
@@ -241,17 +241,13 @@ def test_the_paper_form_against_torch_primitives():
 )
 def test_the_slim_net_comes_back_from_a_file(tmp_path, options):
     model = DeepLab(11, **{"width": 4} | options).eval()
-    loaded = segedu.load(segedu.save(tmp_path / "deeplab.safetensors", model, labels=STREET))
-    assert isinstance(loaded, DeepLab) and loaded.config == model.config and loaded.labels == STREET
-    picture = torch.rand(1, model.config["in_channels"], 45, 61)
-    assert torch.equal(loaded(picture), model(picture))
+    assert_comes_back_from_a_file(model, STREET, tmp_path)
 
 
 def test_the_paper_form_is_known_to_load():
     with torch.device("meta"):
         for head in PAPER_HEADS:
-            model = DeepLab.paper(7, head=head)
-            assert getattr(segedu.models, type(model).__name__)(**model.config).config == model.config
+            assert_known_to_load(DeepLab.paper(7, head=head))
 
 
 @pytest.mark.parametrize(

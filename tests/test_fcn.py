@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from rebuilt import assert_comes_back_from_a_file, assert_known_to_load
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import vgg16
 
-import segedu
 from segedu.labels import STREET
 from segedu.models import FCN, PaperFCN
 from segedu.models.fcn import CaffeInput, FixedBilinear, Grid, bilinear_kernel, crop_offsets, transplanted
@@ -279,16 +279,12 @@ def test_the_papers_input_is_blue_green_red_from_which_the_mean_is_taken():
 @pytest.mark.parametrize("options", [{}, {"stride": 32, "width": 8}, {"in_channels": 1, "stride": 16}])
 def test_the_slim_net_comes_back_from_a_file(tmp_path, options):
     model = FCN(11, **{"width": 4} | options).eval()
-    loaded = segedu.load(segedu.save(tmp_path / "fcn.safetensors", model, labels=STREET))
-    assert isinstance(loaded, FCN) and loaded.config == model.config and loaded.labels == STREET
-    picture = torch.rand(1, model.config["in_channels"], 45, 61)
-    assert torch.equal(loaded(picture), model(picture))
+    assert_comes_back_from_a_file(model, STREET, tmp_path)
 
 
 def test_the_paper_form_is_known_to_load():
     with torch.device("meta"):
-        model = FCN.paper(7, stride=16)
-        assert getattr(segedu.models, type(model).__name__)(**model.config).config == model.config
+        assert_known_to_load(FCN.paper(7, stride=16))
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 import torch
+from _scoring import classes_of, whole_near_away
 from _weighing import weighted_loss
 from torch import nn
 
 import segedu
 from segedu.datasets import CamVid, ToyStreet
-from segedu.inference import evaluation_mode
-from segedu.labels import IGNORE_INDEX, STREET
-from segedu.metrics import ConfusionMatrix, border_band, size_stratified_iou
+from segedu.labels import STREET
+from segedu.metrics import size_stratified_iou
 from segedu.models import FCN
 from segedu.models.fcn import FixedBilinear, crop, pool_maps
 from segedu.models.parts import convolution
@@ -23,7 +23,6 @@ SIZE = (120, 160)
 STEPS, ROUNDS = 100, 3
 RECIPE = {"steps": STEPS, "batch_size": 8, "learning_rate": 5e-3, "progress": False}
 WIDTH = 8
-BAND = 3  # pixels on either side of a border
 SMALL, LARGE = 100, 400  # pixels of a car: about 10×10 and 20×20
 Scores = dict[str, float]
 
@@ -41,11 +40,8 @@ def one_round(net: nn.Module, train, loss, seed: int) -> nn.Module:
 def street_scores(net: nn.Module, val: ToyStreet, prefix: str = "") -> Scores:
     """Scores 0…1 over all pixels, near borders and away from them, and the found part of small and of large cars."""
     images, masks, objects = map(torch.stack, zip(*val, strict=True))
-    with evaluation_mode(net), torch.inference_mode():
-        found = torch.cat([net(image[None]).argmax(1) for image in images])
-    band = border_band(masks, BAND)
-    near, away = (ConfusionMatrix(len(STREET)).update(found, masks.where(at, IGNORE_INDEX)) for at in (band, ~band))
-    whole = ConfusionMatrix(len(STREET)).update(found, masks)
+    found = classes_of(net, images)
+    whole, near, away = whole_near_away(found, masks)
     cars = size_stratified_iou(found, masks, objects, STREET.index("car"), sizes=(SMALL, LARGE), reach=0).tolist()
     named = {
         "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),

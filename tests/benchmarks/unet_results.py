@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from _scoring import classes_of, whole_near_away
 from _weighing import weighted_loss
 from scipy import ndimage
 from torch import nn
@@ -14,15 +15,13 @@ from torch.nn import functional as F
 import segedu
 from segedu import transforms
 from segedu.datasets import Membranes, ToyCells, ToyStreet
-from segedu.inference import evaluation_mode
 from segedu.labels import IGNORE_INDEX, STREET
-from segedu.metrics import ConfusionMatrix, border_band, rand_error, size_stratified_iou
+from segedu.metrics import ConfusionMatrix, rand_error, size_stratified_iou
 from segedu.models import FCN, UNet
 from segedu.models.unet import start_gaussian, two_convolutions
 
 WIDTH = 8
 RECIPE = {"steps": 100, "batch_size": 4, "learning_rate": 5e-3, "progress": False}
-BAND = 3  # pixels on either side of a border
 CELLS_SIZE, CELLS_DEPTH = (100, 100), 3
 MARGIN = 44  # an unpadded U-Net of depth 3 takes so many pixels from each side: 188 → 100
 EDGE = 12  # pixels from the edge of the picture
@@ -59,11 +58,8 @@ def street_net(make: Callable[[], nn.Module], seed: int, train) -> nn.Module:
 def street_scores(net: nn.Module, val: ToyStreet) -> Scores:
     """IoU of all classes, accuracy near borders and away from them, IoU around small, middle and large cars."""
     images, masks, objects = map(torch.stack, zip(*val, strict=True))
-    with evaluation_mode(net), torch.inference_mode():
-        found = torch.cat([net(batch).argmax(1) for batch in images.split(10)])
-    band = border_band(masks, BAND)
-    whole = ConfusionMatrix(len(STREET)).update(found, masks)
-    near, away = (ConfusionMatrix(len(STREET)).update(found, masks.where(at, IGNORE_INDEX)) for at in (band, ~band))
+    found = classes_of(net, images)
+    whole, near, away = whole_near_away(found, masks)
     cars = size_stratified_iou(found, masks, objects, STREET.index("car"), sizes=(100, 400), reach=8).tolist()
     named = {
         "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
@@ -125,8 +121,7 @@ def cell_scores(net: nn.Module, val: ToyCells) -> Scores:
     Predicted cells are the connected parts of the predicted foreground; Rand errors are averaged over the pictures.
     """
     images, masks, objects = map(torch.stack, zip(*val, strict=True))
-    with evaluation_mode(net), torch.inference_mode():
-        found = torch.cat([net(batch).argmax(1) for batch in images.split(10)])
+    found = classes_of(net, images)
     inside = torch.zeros(CELLS_SIZE, dtype=torch.bool)
     inside[EDGE:-EDGE, EDGE:-EDGE] = True
     whole = ConfusionMatrix(2).update(found, masks)
