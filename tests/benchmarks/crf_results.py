@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import deeplab_results
 import torch
 from _weighing import weighted_loss
+from deeplab_results import LARGEFOV, SMALL
 from fcn_results import SIZE, Scores, network, one_round
+from torch import nn
 from torch.utils.data import Subset
 
 from segedu.crf import dense_crf
@@ -15,7 +18,6 @@ from segedu.datasets import CamVid, ToyStreet
 from segedu.inference import evaluation_mode
 from segedu.labels import STREET
 from segedu.metrics import ConfusionMatrix, trimap_curve
-from segedu.models import FCN
 
 STRIDES = (32, 8)
 # DeepLab's release has sigmas of 49 pixels and 5 steps of colour for pictures of 500 pixels, three times our size.
@@ -24,7 +26,7 @@ SETTINGS = [(xy, rgb) for xy in (16, 32) for rgb in (5, 10)]
 WIDTHS = (1, 2, 4, 8, 16)
 
 
-def parts(net: FCN, dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def parts(net: nn.Module, dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Probabilities (N, C, H, W), pictures (N, H, W, 3) uint8, masks (N, H, W)."""
     images, masks = map(torch.stack, zip(*dataset, strict=True))
     with evaluation_mode(net), torch.inference_mode():
@@ -56,7 +58,7 @@ def street_scores(answer: torch.Tensor, masks: torch.Tensor, prefix: str) -> Sco
 
 
 def on_streets() -> dict[str, Callable[[int], Scores]]:
-    """A dense CRF after FCN-32s and 8s, 100 steps on rendered streets: whom does it help, and where?
+    """A dense CRF after FCN-32s, FCN-8s and two heads of DeepLab, 100 steps on rendered streets: whom does it help?
 
     Both sigmas of its bilateral kernel are chosen for each network on six validation pictures; sixteen test pictures
     score the network, the release's settings and the chosen ones.
@@ -65,8 +67,8 @@ def on_streets() -> dict[str, Callable[[int], Scores]]:
     loss = weighted_loss(train)
     choose, report = ToyStreet("val", length=6), ToyStreet("test", length=16)
 
-    def arm(stride: int, seed: int) -> Scores:
-        net = one_round(network(stride, seed), train, loss, seed)
+    def arm(make: Callable[[int], nn.Module], seed: int) -> Scores:
+        net = one_round(make(seed), train, loss, seed)
         *given, masks = parts(net, choose)
         found = {"search_before": mean_iou(given[0], masks)}
         search = {setting: mean_iou(sharpened(*given, *setting), masks) for setting in SETTINGS}
@@ -79,7 +81,10 @@ def on_streets() -> dict[str, Callable[[int], Scores]]:
             found |= street_scores(answer, masks, f"{name}_")
         return found
 
-    return {f"FCN-{stride}s": partial(arm, stride) for stride in STRIDES}
+    makers = {f"FCN-{stride}s": partial(network, stride) for stride in STRIDES}
+    makers["LargeFOV"] = partial(deeplab_results.network, "largefov", LARGEFOV)
+    makers["ASPP-S"] = partial(deeplab_results.network, "aspp-s", SMALL)
+    return {name: partial(arm, make) for name, make in makers.items()}
 
 
 def on_camvid() -> dict[str, Callable[[int], Scores]]:
