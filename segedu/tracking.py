@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,27 +10,26 @@ from segedu.masks.checking import MaskError, class_ids
 
 # Masks that overlap less than this (intersection over union) are never taken for one object.
 LEAST_OVERLAP = 0.1
-# How much of a track's velocity is renewed by the latest picture: outlines that change would make it jump otherwise.
-RENEWED = 0.5
-# An outline that has less than this part of the area that it had a picture ago is partly hidden, or apart again; one
-# that had less than this part of what it has now has merged, or is hidden no longer.
-STEADY = 0.8
+# How much of a track's velocity is renewed by the latest picture. Outlines move by whole pixels, and what hides a part
+# of an object moves the mean of the rest: a velocity that believes more of it sends thin objects astray.
+RENEWED = 0.25
+# The pixel at each pixel, and its eight neighbours.
+AROUND = np.argwhere(np.ones((3, 3), bool)) - 1
 
 
 def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) -> np.ndarray:
     """(T, H, W) int32: the same objects, with ids that last: one object has one id in all pictures, 0 is none.
 
-    Each picture's objects are assigned to the objects known so far so that the sum of their overlaps (IoU) is largest
-    (the Hungarian method); overlaps under 0.1 do not count. An object that nobody is assigned to gets a new id, 1, 2, …
-    in the order of appearance.
+    Each picture's objects are assigned to the objects known so far so that the sum of their overlaps is largest (the
+    Hungarian method). An overlap is the IoU of the two masks after both were spread by one pixel, so that a pole one
+    pixel wide overlaps itself when it stands beside where it stood; overlaps under 0.1 do not count. An object that
+    nobody is assigned to gets a new id, 1, 2, … in the order of appearance.
 
     instance_maps: T maps (H, W) of one size, arrays or tensors: ids as a network gives them, which mean nothing from
         one picture to the next. They decide neither who is assigned nor, but for the order of new ones, the new ids.
     patience: for so many pictures in a row an object may be missing, hidden or overlooked, and get its id back.
     motion: an object's mask is first moved to where its velocity takes it, if it is missing as far as the pictures that
-        passed; velocity is the movement of the mean of its pixels, smoothed over about two pictures. While an object's
-        area changes by more than a fifth at once, as when something hides it, its old mask goes on at the old velocity,
-        for at most `patience` pictures; not at the picture's edge, where whatever comes or goes changes its area.
+        passed; velocity is the movement of the mean of its pixels, smoothed over about four pictures.
     What is outside of the picture cannot overlap. Where two objects merge into one region, one of the two ids goes on.
     Raises ValueError for a negative patience, MaskError for maps of different sizes or with numbers that are no ids.
     Source: as SORT does with boxes (Bewley et al., arXiv 1602.00763, section 3), with masks and a simpler motion.
@@ -42,71 +40,64 @@ def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) ->
     for time, ids in enumerate(instance_maps):
         ids = _checked(ids, time, result)
         objects = _pixels_of_each(ids)
-        lasting = np.zeros(ids.shape, np.int32)
         taken = _assigned(known, objects, time, ids.shape, motion)
+        lasting = np.zeros(ids.shape, np.int32)
         for number, pixels in enumerate(objects):
-            at_edge = bool(((pixels == 0) | (pixels == np.array(ids.shape) - 1)).any())
-            if number not in taken:
-                names += 1
-                known.append(_Track(names, pixels.astype(float), time, at_edge))
+            if number in taken:
+                taken[number].follow(pixels, time)
             else:
-                taken[number].follow(pixels, time, at_edge, patience if motion else 0)
-            lasting[tuple(pixels.T)] = taken[number].name if number in taken else names
+                names += 1
+                taken[number] = _Track(names, pixels, time)
+                known.append(taken[number])
+            lasting[tuple(pixels.T)] = taken[number].name
         known = [one for one in known if time - one.seen <= patience]
         result.append(lasting)
     return np.stack(result) if result else np.zeros((0, 0, 0), np.int32)
 
 
-@dataclass(eq=False)
 class _Track:
-    """One object: its pixels (P, 2) as floats when it was last seen, its velocity in pixels a picture, None at first.
+    """One object: its name, its pixels (P, 2) when it was last seen, its velocity in pixels a picture, None at first."""
 
-    doubts: for how many pictures in a row its outline was not believed.  at_edge: it touched the picture's edge.
-    """
+    def __init__(self, name: int, pixels: np.ndarray, time: int):
+        self.name, self.pixels, self.seen, self.velocity = name, pixels, time, None
 
-    name: int
-    pixels: np.ndarray
-    seen: int
-    at_edge: bool
-    velocity: np.ndarray | None = None
-    doubts: int = 0
+    def follow(self, pixels: np.ndarray, time: int) -> None:
+        moved = (pixels.mean(0) - self.pixels.mean(0)) / (time - self.seen)
+        self.velocity = moved if self.velocity is None else RENEWED * moved + (1 - RENEWED) * self.velocity
+        self.pixels, self.seen = pixels, time
 
-    def follow(self, pixels: np.ndarray, time: int, at_edge: bool, patience: int) -> None:
-        passed, self.seen = time - self.seen, time
-        steady = at_edge or self.at_edge or STEADY <= len(pixels) / len(self.pixels) <= 1 / STEADY
-        if self.velocity is None or steady or self.doubts >= patience:
-            moved = (pixels.mean(0) - self.pixels.mean(0)) / passed
-            self.velocity = moved if self.velocity is None else RENEWED * moved + (1 - RENEWED) * self.velocity
-            self.pixels, self.doubts, self.at_edge = pixels.astype(float), 0, at_edge
-        else:
-            self.pixels, self.doubts = self.pixels + passed * self.velocity, self.doubts + 1
-
-    def expected(self, time: int, size: tuple[int, int], motion: bool) -> np.ndarray:
-        """Its pixels at `time`, those that are inside a picture of this size."""
-        moved = self.pixels
-        if motion and self.velocity is not None:
-            moved = moved + self.velocity * (time - self.seen)
-        moved = np.rint(moved).astype(int)
-        return moved[((moved >= 0) & (moved < size)).all(1)]
+    def expected(self, time: int) -> np.ndarray:
+        """Its pixels at `time`, if it goes on as it did."""
+        if self.velocity is None:
+            return self.pixels
+        return self.pixels + np.rint(self.velocity * (time - self.seen)).astype(int)
 
 
 def _assigned(known: list[_Track], objects: list[np.ndarray], time: int, size, motion: bool) -> dict[int, _Track]:
     """{number of an object: the track that goes on with it}."""
     from scipy.optimize import linear_sum_assignment  # `import segedu` stays without scipy
 
-    place = np.full(size, -1)
-    for number, pixels in enumerate(objects):
-        place[tuple(pixels.T)] = number
-    areas = np.array([len(pixels) for pixels in objects])
-    overlaps = np.zeros((len(known), len(objects)))
-    for row, one in enumerate(known):
-        pixels = one.expected(time, size, motion)
-        met = place[tuple(pixels.T)]
-        shared = np.bincount(met[met >= 0], minlength=len(objects))
-        overlaps[row] = shared / (len(pixels) + areas - shared)
+    old = _spread([one.expected(time) if motion else one.pixels for one in known], size)
+    new = _spread(objects, size)
+    shared = (old @ new.T).toarray()
+    overlaps = shared / (old.sum(1)[:, None] + new.sum(1) - shared)
     overlaps[overlaps < LEAST_OVERLAP] = 0
     pairs = zip(*linear_sum_assignment(overlaps, maximize=True), strict=True)
     return {number: known[row] for row, number in pairs if overlaps[row, number]}
+
+
+def _spread(masks: list[np.ndarray], size: tuple[int, int]):
+    """(len(masks), H · W) sparse: 1 where a mask or one of its pixels' eight neighbours is, within the picture."""
+    from scipy.sparse import csr_array
+
+    places = []
+    for pixels in masks:
+        pixels = (pixels[:, None] + AROUND).reshape(-1, 2)
+        pixels = pixels[((pixels >= 0) & (pixels < size)).all(1)]
+        places.append(np.unique(np.ravel_multi_index(pixels.T, size)))
+    ends = np.cumsum([0, *map(len, places)])
+    where = np.concatenate([np.zeros(0, int), *places])
+    return csr_array((np.ones(len(where), np.int64), where, ends), shape=(len(masks), size[0] * size[1]))
 
 
 def _pixels_of_each(ids: np.ndarray) -> list[np.ndarray]:

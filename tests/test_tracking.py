@@ -61,15 +61,27 @@ def test_two_cross_and_keep_their_names_by_motion_only():
 
 
 def fast(length=8) -> np.ndarray:
-    """After a slow start it moves so far in a picture that its masks no longer meet."""
+    """After a slow start it moves so far in a picture that its masks no longer meet, not even spread by a pixel."""
     start = [2, 4, 8, 14, 21]
-    return clip(lambda t: (6, start[t] if t < 5 else 21 + 8 * (t - 4)), length=length)
+    return clip(lambda t: (6, start[t] if t < 5 else 21 + 9 * (t - 4)), length=length)
 
 
 def test_motion_follows_what_moves_farther_than_it_is_wide():
     truth = fast()
     assert names_of(track(truth), truth) == {1: {1}}
     assert len(names_of(track(truth, motion=False), truth)[1]) > 1
+
+
+@pytest.mark.parametrize("motion", [True, False])
+def test_thin_things_keep_their_names_while_the_camera_turns_to_and_fro(motion):
+    """Poles one pixel wide overlap none of their own pixels, in any picture where they moved by a whole pixel."""
+    truth = np.zeros((24, 20, 40), np.int32)
+    for time in range(24):
+        turned = round(6 * np.sin(time / 4))  # at most two pixels a picture, often none
+        for number, column in enumerate((10, 17, 25, 30), start=1):
+            truth[time, 4:16, column + turned] = number
+    assert set(np.abs(np.diff(truth.argmax(2)[:, 8])).tolist()) == {0, 1, 2}
+    assert [len(found) for found in names_of(track(without_names(truth), motion=motion), truth).values()] == [1] * 4
 
 
 @pytest.mark.parametrize("motion", [True, False])
