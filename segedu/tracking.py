@@ -56,7 +56,7 @@ def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) ->
 
 
 class _Track:
-    """One object: its name, its pixels (P, 2) when it was last seen, its velocity in pixels a picture, None at first."""
+    """One object: its name, its pixels (P, 2) when it was last seen, its velocity (pixels a picture), None at first."""
 
     def __init__(self, name: int, pixels: np.ndarray, time: int):
         self.name, self.pixels, self.seen, self.velocity = name, pixels, time, None
