@@ -39,6 +39,8 @@ def instance_segmentation(
     method: str = "watershed",
     labels: LabelTable | None = None,
     gap: int = 0,
+    neck: float = 0.15,
+    smallest: int = 1,
     tile: int | tuple[int, int] | None = None,
     margin: int | None = None,
     return_scores: bool = False,
@@ -56,6 +58,9 @@ def instance_segmentation(
         and thing.
     gap: for a network that has learnt a line of background between touching objects (masks.separate; 2 pixels in
         ToyCells and Nuclei): gaps up to this width, an even number, are shared out among the objects beside them.
+    neck: where "watershed" splits, as in split_by_distance: less for dense heaps, more for rough outlines.
+    smallest: parts of fewer pixels, before gaps and borders are shared out, are no objects. Their pixels go to the
+        object that they touch; without one they have no id, and keep their class. For "watershed".
     An object's score is the mean probability of its class over its pixels (0 where another thing is likelier; gaps and
     borders that were shared out do not count), with "centres" times the height of its peak.
     Raises ValueError for an unknown method, a model without centres, or where nothing says which classes are things.
@@ -76,7 +81,7 @@ def instance_segmentation(
                 heat[place], offsets[:, *place] = rest[0].cpu().numpy(), rest[1:].cpu().numpy()
     things, border = _things(labels or getattr(model, "labels", None), len(logits))
     if method == "watershed":
-        ids = by_watershed(classes, things, border=border, gap=gap)
+        ids = by_watershed(classes, things, border=border, gap=gap, neck=neck, smallest=smallest)
         found = _described(ids, classes, certainty, things)
     else:
         centres = find_centres(heat)
@@ -85,17 +90,29 @@ def instance_segmentation(
     return found if return_scores else found.ids
 
 
-def by_watershed(classes: np.ndarray, things: list[int], *, border: int | None = None, gap: int = 0) -> np.ndarray:
-    """(H, W) int32 object ids 1 … n of a map of class ids; `things`, `border`, `gap` as in instance_segmentation."""
+def by_watershed(
+    classes: np.ndarray,
+    things: list[int],
+    *,
+    border: int | None = None,
+    gap: int = 0,
+    neck: float = 0.15,
+    smallest: int = 1,
+) -> np.ndarray:
+    """(H, W) int32 object ids of a map of class ids, 0 for none; the arguments as in instance_segmentation.
+
+    The ids are 1 … n; with `smallest` some of them may be missing.
+    """
     from scipy import ndimage  # `import segedu` stays without scipy and scikit-image
     from skimage.segmentation import watershed
 
     ids = np.zeros(classes.shape, np.int32)
     for class_id in things:
         part = classes == class_id
-        found = split_by_distance(part) if border is None else ndimage.label(part, EVERY_NEIGHBOUR)[0]
-        ids[part] = found[part] + ids.max(initial=0)
-    shared_out = ids > 0
+        found = split_by_distance(part, neck=neck) if border is None else ndimage.label(part, EVERY_NEIGHBOUR)[0]
+        counted = part & (np.bincount(found.ravel()) >= smallest)[found]
+        ids[counted] = found[counted] + ids.max(initial=0)
+    shared_out = np.isin(classes, things)
     if gap:
         reach = (gap + 1) // 2
         closed = ndimage.binary_closing(np.pad(shared_out, reach), EVERY_NEIGHBOUR, reach)

@@ -70,6 +70,12 @@ def test_two_touching_discs_of_any_size_are_cut_between_them(radius, apart):
     ).all()
 
 
+def test_a_smaller_neck_splits_where_a_larger_does_not():
+    waist = discs((40, 70), (20, 20, 14), (20, 40, 14)).astype(int)  # the waist is 30 % thinner than the discs
+    for neck, count in ((0.02, 2), (0.6, 1)):
+        assert segedu.instance_segmentation(Painted(), painted(waist), labels=LABELS, neck=neck).max() == count
+
+
 def test_one_object_stays_one():
     bar, disc = np.zeros((30, 90), bool), discs((40, 40), (20, 20, 15))
     bar[10:18, 3:80] = True
@@ -130,6 +136,23 @@ def test_gaps_are_given_back():
     cut = (separate(truth) > 0).astype(int)
     assert (segedu.instance_segmentation(Painted(), painted(cut), labels=LABELS) > 0).sum() == (cut > 0).sum()
     assert same_objects(segedu.instance_segmentation(Painted(), painted(cut), labels=LABELS, gap=2), truth)
+
+
+def test_small_parts_go_to_what_they_touch_or_vanish():
+    classes = np.zeros((40, 40), int)
+    classes[5:25, 5:25] = 1
+    classes[10:15, 10:15], classes[12:14, 11:14] = 2, 1  # a speck of 6 inside a ring of border
+    classes[35, 30:35] = 1  # a speck of 5 by itself
+    options = {"labels": BORDERED, "return_scores": True}
+    assert len(segedu.instance_segmentation(Painted(), painted(classes), smallest=5, **options).scores) == 3
+    found = segedu.instance_segmentation(Painted(), painted(classes), smallest=7, **options)
+    whole = np.zeros((40, 40), int)
+    whole[5:25, 5:25] = 1
+    assert np.array_equal(found.ids, whole) and list(found.scores) == [1] and found.classes == {1: 1}
+    assert (found.mask[35, 30:35] == 1).all()
+    touching = np.zeros((40, 40), int)
+    touching[5:20, 5:20], touching[8:10, 20:22] = 1, 2  # two classes side by side
+    assert segedu.instance_segmentation(Painted(), painted(touching), labels=LABELS, smallest=5).max() == 1
 
 
 def test_nothing_one_and_a_thousand_objects():
