@@ -71,7 +71,7 @@ def test_augmented_weights_move_with_their_mask():
 
 def test_both_networks_learn_from_the_same_pieces_by_the_same_loss(monkeypatch):
     cells = ToyCells("train", length=2, size=(64, 64), instances=True, transform=real_cells.pieces(32))
-    task = real_cells.Task(cells, cells, batch=2, sigma=3, class_weights=(1, 2))
+    task = real_cells.Task(cells, cells, batch=2, sigma=3, class_weights=(1, 2), smallest=1)
     assert real_cells.ARMS["UNet"].w0 == real_cells.ARMS["smp Unet resnet18"].w0 == 10
     called = {}
     monkeypatch.setattr(
@@ -81,6 +81,18 @@ def test_both_networks_learn_from_the_same_pieces_by_the_same_loss(monkeypatch):
     assert called["minutes"] == 3 / 60 and called["batch_size"] == 2 and result["pieces_per_second"] == 2
     batch = [torch.stack(part) for part in zip(*(cells[i] for i in range(2)), strict=True)]
     assert called["loss"](torch.zeros(2, 2, 32, 32), *batch[1:]).item() == pytest.approx(np.log(2), abs=1e-5)
+
+
+def test_parts_smaller_than_nearly_all_cells_are_no_cells():
+    mask = torch.zeros(16, 16, dtype=torch.int64)
+    mask[2:6, 2:6], mask[10:12, 10:12] = 1, 1
+    ids = mask.clone()
+    ids[10:12, 10:12] = 0  # a speck that is called cell, and is none
+    seen = lambda image: torch.stack([1 - mask, mask])[None].float()  # noqa: E731
+    network = nn.Identity()
+    network.forward = seen
+    test = [(torch.zeros(1, 16, 16), mask, ids)]
+    assert [real_cells.scores(network, test, size)["ap50"] for size in (4, 5, 17)] == [0.5, 1, 0]
 
 
 def test_the_stored_tables_are_whole():

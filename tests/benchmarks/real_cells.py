@@ -5,7 +5,8 @@
 Membranes: slices 0 … 18 are learnt from, 19 … 23 scored. Nuclei: the folder `train` is learnt from, `test` scored.
 Every arm trains from scratch, on two threads, for the same seconds, on the same pieces of pictures, with the same loss
 (cells parted by a line of background, border weights; an arm's name says where it differs), optimiser and schedule.
-Each has the learning rate that suits it in learning_per_minute.py. Its last weights are scored.
+Each has the learning rate that suits it in learning_per_minute.py. Its last weights are scored: connected parts are
+cells, unless they are smaller than all but one in a hundred of the cells that are learnt from.
 Seconds are those of learning_per_minute.py: computing time of the thread that leads the two.
 """
 
@@ -76,18 +77,19 @@ class Task:
     batch: int
     sigma: float
     class_weights: tuple[float, float]  # of background and cells, about 1 / √share
+    smallest: int  # pixels: one in a hundred of the cells that are learnt from has fewer
 
 
 def membranes() -> Task:
     options = {"instances": True, "transform": pieces(192)}
     test = Membranes("val", instances=True, transform=stretched)
-    return Task(Membranes("train", **options), test, batch=4, sigma=5, class_weights=(2.1, 1.1))
+    return Task(Membranes("train", **options), test, batch=4, sigma=5, class_weights=(2.1, 1.1), smallest=8)
 
 
 def nuclei() -> Task:
     parts = [Nuclei(split, instances=True, transform=pieces(128)) for split in ("train", "val")]
     test = Nuclei("test", instances=True, transform=stretched)
-    return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5))
+    return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5), smallest=21)
 
 
 def smp_unet() -> Peer:
@@ -124,13 +126,14 @@ ARMS = {
 }
 
 
-def scores(model: nn.Module, test: Dataset) -> dict[str, float]:
+def scores(model: nn.Module, test: Dataset, smallest: int) -> dict[str, float]:
     """mean_iou of the two classes; of connected parts of the cells: CellScores, and the mean Rand error a picture."""
     matrix, table, rand = metrics.ConfusionMatrix(2), CellScores(), []
     with evaluation_mode(model), torch.inference_mode():
         for image, mask, instances in test:
             prediction = model(image[None]).argmax(1)[0]
             parts = ndimage.label(prediction.numpy())[0]
+            parts *= (np.bincount(parts.ravel()) >= smallest)[parts]
             matrix.update(prediction, mask)
             table.update(parts, instances.numpy())
             rand.append(metrics.rand_error(torch.from_numpy(parts), instances))
@@ -147,7 +150,8 @@ def run(arm: Arm, task: Task, seconds: float, seed: int) -> dict[str, float]:
         loss = partial(border_weighted, **weights)
         pictures = fit_for(seconds, model, task.train, loss=loss, rate=arm.rate, batch=task.batch, seed=seed)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"parameters": parameters, "pieces_per_second": round(pictures / seconds, 1)} | scores(model, task.test)
+    told = {"parameters": parameters, "pieces_per_second": round(pictures / seconds, 1)}
+    return told | scores(model, task.test, task.smallest)
 
 
 def table(stored: dict) -> str:
