@@ -12,10 +12,10 @@ import math
 import numpy as np
 import torch
 
-from segedu.permutohedral import add_filtered, lattice
+from segedu.permutohedral import add_filtered, joined, lattice
 
 SMALLEST = 1e-5  # a probability of 0 would forbid a class for ever: the unary is −log of at least this
-ROWS = 8192  # pixels whose softmax is taken at a time
+AT_A_TIME = 2**17  # values whose softmax is taken at a time: they stay in the processor's cache
 EXACT_PIXELS = 8192  # the largest picture of dense_crf_exact: its matrix has the square of this
 
 
@@ -40,7 +40,8 @@ def dense_crf(
     bilateral_sigma_xy, bilateral_sigma_rgb, bilateral_weight: of the kernel that knows places, in pixels, and colours,
         in steps of 0…255: it moves borders to where the colour changes. A weight of 0 leaves a kernel out; with both
         left out, the probabilities come back, clipped to 1e-5…1 and divided by their sum.
-    extra_ring: give the bilateral lattice more points: mostly nearer to the exact sum, in more time.
+    extra_ring: give the bilateral lattice more points: mostly nearer to the exact sum, by a tenth to a third, in more
+        time.
     The defaults are those of DeepLab's release, for pictures of some 500 pixels a side. Sigmas are in pixels: for a
     picture of half the size, take half of both sigmas of places; the sigma of colours stays.
     Time and memory grow with the number of pixels, whatever the sigmas are. Raises TypeError and ValueError, with the
@@ -56,14 +57,16 @@ def dense_crf(
         features = positions_and_colours(colours, bilateral_sigma_xy, bilateral_sigma_rgb)
         kernels.append(lattice(features.take(order, axis=1), weight=bilateral_weight, extra_ring=extra_ring))
 
-    def add_messages(q, out):
-        for kernel in kernels:
-            add_filtered(kernel, q, out)
+    kernels = joined(kernels) if kernels else None
 
-    q = mean_field(scores.index_select(1, order), add_messages, iterations)
+    def add_messages(q, out):
+        if kernels:
+            add_filtered(kernels, q, out)
+
+    q = mean_field(scores.index_select(0, order), add_messages, iterations)
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))
-    return _as_given(q.index_select(1, place), colours, probabilities)
+    return _as_given(q.index_select(0, place), colours, probabilities)
 
 
 def dense_crf_exact(
@@ -83,7 +86,7 @@ def dense_crf_exact(
     Source: Krähenbühl, Koltun 2011, section 2; the normalisation and j = i as in the authors' code.
     """
     scores, colours = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
-    pixels = scores.shape[1]
+    pixels = len(scores)
     if pixels > EXACT_PIXELS:
         raise ValueError(
             f"The exact sum needs a matrix of pixels × pixels, so it takes at most {EXACT_PIXELS} pixels, and this "
@@ -108,45 +111,30 @@ def dense_crf_exact(
 
 
 def mean_field(scores: torch.Tensor, add_messages, iterations: int) -> torch.Tensor:
-    """(C, N): Q after `iterations` of Q ← softmax(scores + messages(Q)), all pixels at once, from Q = softmax(scores).
+    """(N, C): Q after `iterations` of Q ← softmax(scores + messages(Q)), all pixels at once, from Q = softmax(scores).
 
-    scores: (C, N), −unary: log probabilities, plus anything that is the same for all classes of a pixel.
+    scores: (N, C) ≤ 0, −unary: log probabilities. It is overwritten.
     add_messages(q, out): adds to `out` what the other pixels say, Σ_k weight_k K̂_k q; both (N, any number).
-    The classes sum to one and messages are linear, so the last class needs none of its own: what all classes hear
-    together is add_messages(1), always.
     Source: Krähenbühl, Koltun 2011, algorithm 1, with Potts' model.
     """
-    classes, pixels = scores.shape
-    together = torch.zeros(pixels, 1)
-    add_messages(torch.ones(pixels, 1), together)
-    together = together[:, 0]
+    together = torch.zeros(len(scores), 1)  # what all classes hear together, always: add_messages(1)
+    add_messages(torch.ones_like(together), together)
     if together.max() > 150:
         raise ValueError("The kernels' weights are so large that 32-bit numbers overflow: some 3 to 20 are usual.")
-    # No softmax below subtracts its maximum: scores are at most 0, messages at most `together`, so this is enough.
-    scores = scores - scores.amax(0) - together / 2
-    rest = together + scores.sum(0)
-    scores = torch.empty(pixels, classes - 1).copy_(scores[:-1].t())
-    q = _all_but_last(scores.clone(), rest - together)
-    spare = torch.empty_like(q)
+    q, spare = _softmax(scores.clone()), torch.empty_like(scores)
+    scores -= together / 2  # so that no softmax below must subtract its maximum: it is between −87 and 75
     for _ in range(iterations):
         add_messages(q, spare.copy_(scores))
-        q, spare = _all_but_last(spare, rest), q
-    result = torch.empty(classes, pixels)
-    result[:-1] = q.t()
-    result[-1] = (1 - result[:-1].sum(0)).clamp_(min=0)
-    return result
+        q, spare = _softmax(spare), q
+    return q
 
 
-def _all_but_last(scores: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
-    """The softmax of scores (N, C − 1) and of a last class whose score is rest − their sum; in place, without the last.
-
-    A few thousand rows at a time stay in the processor's cache; torch.softmax is slow for a few classes a row.
-    """
-    ones = torch.ones(scores.shape[1])
-    for part, its_rest in zip(scores.split(ROWS), rest.split(ROWS), strict=True):
-        last = (its_rest - part @ ones).exp_()
-        last += part.exp_() @ ones
-        part.div_(last[:, None])
+def _softmax(scores: torch.Tensor) -> torch.Tensor:
+    """The softmax of each row, in place. torch.softmax is slow for a few classes a row; a product with ones is fast."""
+    ones = torch.ones(scores.shape[1], scores.shape[1])
+    for part in scores.split(-(-AT_A_TIME // scores.shape[1])):
+        part.exp_()
+        part /= part @ ones
     return scores
 
 
@@ -180,7 +168,7 @@ def positions_and_colours(image: np.ndarray, sigma_xy: float, sigma_rgb: float) 
 
 
 def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, np.ndarray]:
-    """(C, H·W), the log of the clipped probabilities, and the image as an array; raises for what is neither."""
+    """(H·W, C), the log of the clipped probabilities, and the image as an array; raises for what is neither."""
     values = torch.as_tensor(probabilities).detach().as_subclass(torch.Tensor).cpu()
     image = image.cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if image.dtype != np.uint8:
@@ -211,10 +199,10 @@ def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, 
     for weight in weights:
         if not 0 <= weight < float("inf"):
             raise ValueError(f"A kernel's weight must be at least 0, got {weight}: it says how much neighbours agree.")
-    return values.flatten(1).clamp(SMALLEST, 1).log_(), image
+    return values.flatten(1).clamp(SMALLEST, 1).log_().t().contiguous(), image
 
 
 def _as_given(q: torch.Tensor, image: np.ndarray, given):
-    """q (C, H·W) as (C, H, W): an array where an array was given, a tensor on its device where a tensor was."""
-    q = q.reshape(-1, *image.shape[:2])
+    """q (H·W, C) as (C, H, W): an array where an array was given, a tensor on its device where a tensor was."""
+    q = q.t().contiguous().reshape(-1, *image.shape[:2])
     return q.to(given.device) if isinstance(given, torch.Tensor) else q.numpy()

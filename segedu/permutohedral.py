@@ -13,35 +13,56 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.functional import embedding_bag
 
 CHUNK = 16384  # pixels embedded at a time: what they need stays in the processor's cache
 
 
 class Lattice(NamedTuple):
-    """One kernel, normalised and weighted, as sparse matrices: slice · blur_d · … · blur_0 · splat."""
+    """A sum of kernels, each normalised and weighted, as sparse matrices: Σ slice · blur_d · … · blur_0 · splat."""
 
-    splat: torch.Tensor  # (points, pixels)
-    blurs: list[torch.Tensor]  # d + 1 of (points, points): ½ of the neighbours on either side
-    slice: torch.Tensor  # (pixels, points)
+    splats: list[torch.Tensor]  # for each kernel: (points, pixels)
+    blurs: list[list[torch.Tensor]]  # for each kernel: d + 1 of (points, points), ½ of the neighbours on either side
+    slice: torch.Tensor  # (pixels, points of all kernels)
 
 
 def add_filtered(lattice: Lattice, values: torch.Tensor, out: torch.Tensor) -> None:
-    """Adds weight · K̂ · values to `out`, both (N, any number) float32: splat, blur along each axis, slice."""
-    if values.shape[1] == 1:  # a vector is faster than a matrix of one column
-        values, out, product, add_product = values[:, 0], out[:, 0], torch.mv, torch.addmv
-    else:
-        product, add_product = torch.mm, torch.addmm
-    at_points = product(lattice.splat, values)
-    for blur in lattice.blurs:
-        at_points = product(blur, at_points)
-    add_product(out, lattice.slice, at_points, out=out)
+    """Adds Σ weight · K̂ · values to `out`, both (N, any number) float32: splat, blur along each axis, slice."""
+    at_points = []
+    for splat, blurs in zip(lattice.splats, lattice.blurs, strict=True):
+        of_kernel = product(splat, values)
+        for blur in blurs:
+            of_kernel = product(blur, of_kernel)
+        at_points.append(of_kernel)
+    torch.addmm(out, lattice.slice, torch.cat(at_points), out=out)
+
+
+def product(matrix: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """matrix @ values, of a sparse matrix. Where rows are long, as sums of rows that are fetched ahead: faster."""
+    if values.shape[1] < 8:
+        return matrix @ values
+    rows, starts, weights = matrix.col_indices(), matrix.crow_indices(), matrix.values()
+    return embedding_bag(rows, values, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
+
+
+def joined(lattices: list[Lattice]) -> Lattice:
+    """The lattice that adds what all of these add; a pixel reads the points of all kernels at once, which is faster."""
+    pixels = lattices[0].slice.shape[0]
+    columns, shares, points = [], [], 0
+    for one in lattices:
+        columns.append(one.slice.col_indices().view(pixels, -1) + points)
+        shares.append(one.slice.values().view(pixels, -1))
+        points += one.slice.shape[1]
+    splats, blurs = (sum(parts, []) for parts in zip(*(one[:2] for one in lattices), strict=True))
+    return Lattice(splats, blurs, _equal_rows(torch.cat(columns, 1), torch.cat(shares, 1), points))
 
 
 def lattice(features: np.ndarray, *, weight: float = 1.0, extra_ring: bool = False) -> Lattice:
     """The lattice whose add_filtered adds weight · D^-½ K D^-½ · values, K[i, j] ≈ exp(−½ |f_i − f_j|²), D = K · 1.
 
     features: (d, N) float32, already divided by the sigmas. Only points around a pixel exist; blurring loses what it
-    would give to others. extra_ring: places next to at least two of those points exist, too, so that less is lost.
+    would give to others. extra_ring: places next to at least two of those points exist, too, so that hardly anything
+    is lost: a second ring changes nothing. What remains of the error is the shape of the lattice's own kernel.
     Source: Adams, Baek, Davis 2010, section 3; the points are sorted integers in place of their hash table.
     """
     cells, shares, steps = embed(features)
@@ -60,13 +81,14 @@ def lattice(features: np.ndarray, *, weight: float = 1.0, extra_ring: bool = Fal
 
     rows = np.arange(0, columns.size + 1, columns.shape[1], dtype=np.int32)
     slice_ = csr_array((shares.ravel(), columns.ravel(), rows), shape=(len(columns), len(points)))
-    at_points = torch.from_numpy(slice_.T @ np.ones(len(columns), np.float32))
+    at_points = torch.from_numpy(slice_.T @ np.ones((len(columns), 1), np.float32))
     for blur in blurs:
         at_points = blur @ at_points
-    total = slice_ @ at_points.numpy()  # D = K · 1, at least what a pixel gives to itself
-    shares /= np.sqrt(total)[:, None]
-    slice_.data = shares.ravel()
-    return Lattice(_torch(slice_.T.tocsr()), blurs, _torch(slice_ * np.float32(weight)))
+    total = slice_ @ at_points.numpy()  # (N, 1): D = K · 1, at least what a pixel gives to itself
+    shares *= np.sqrt(np.float32(weight) / total)  # in place, so in slice_, too: half of the weight before, half after
+    splat = slice_.T.tocsr()
+    splat = _sparse(*map(torch.from_numpy, (splat.indptr, splat.indices, splat.data)), splat.shape)
+    return Lattice([splat], [blurs], _equal_rows(torch.from_numpy(columns), torch.from_numpy(shares), len(points)))
 
 
 def embed(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -159,13 +181,15 @@ def _bounds(features: np.ndarray, scale: list) -> tuple[np.ndarray, np.ndarray]:
 def vertices(cells: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """(d + 1, cells) int64: the keys of each cell's corners. A walk around it goes one step back along each axis."""
     size = len(steps)
-    rank, rest = np.empty((size, len(cells)), np.int64), cells
+    corner = cells // size ** (size - 1)
+    walks, walk = np.unique(cells - corner * size ** (size - 1), return_inverse=True)  # in few orders of the axes
+    rank, rest = np.empty((size, len(walks)), np.int64), walks
     for i in range(size - 2, -1, -1):
         rest, rank[i] = np.divmod(rest, size)
     rank[-1] = size * (size - 1) // 2 - rank[:-1].sum(0)
-    walk = np.empty_like(rank)
-    np.put_along_axis(walk, size - 1 - rank, np.broadcast_to(steps[:, None], rank.shape), axis=0)
-    return rest - np.concatenate([np.zeros_like(walk[:1]), walk[:-1].cumsum(0)])
+    back = np.zeros((size + 1, len(walks)), np.int64)
+    np.put_along_axis(back, size - rank, np.broadcast_to(steps[:, None], rank.shape), axis=0)
+    return corner - back[:-1].cumsum(0).take(walk, axis=1)
 
 
 def neighbours(points: np.ndarray, step: int) -> torch.Tensor:
@@ -174,12 +198,10 @@ def neighbours(points: np.ndarray, step: int) -> torch.Tensor:
     after = np.searchsorted(points, points + step)
     after[after == count] = 0
     here = np.flatnonzero(points[after] == points + step)
-    columns = np.full((count, 3), -1, np.int32)
-    columns[after[here], 0], columns[:, 1], columns[here, 2] = here, np.arange(count), after[here]
-    exists = columns >= 0
-    rows = np.concatenate([[0], exists.sum(1).cumsum()]).astype(np.int32)
-    values = np.broadcast_to(np.float32([0.5, 1, 0.5]), columns.shape)[exists]
-    return _sparse(rows, columns[exists], values, (count, count))
+    columns, shares = np.arange(count, dtype=np.int32)[:, None].repeat(3, axis=1), np.zeros((count, 3), np.float32)
+    columns[after[here], 0], columns[here, 2] = here, after[here]
+    shares[after[here], 0], shares[:, 1], shares[here, 2] = 0.5, 1, 0.5
+    return _equal_rows(torch.from_numpy(columns), torch.from_numpy(shares), count)
 
 
 def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,13 +218,13 @@ def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return keys[new] + low, inverse
 
 
-def _torch(matrix) -> torch.Tensor:
-    """The SciPy matrix as one of torch, whose products use torch's threads."""
-    return _sparse(matrix.indptr, matrix.indices, matrix.data, matrix.shape)
+def _equal_rows(columns: torch.Tensor, values: torch.Tensor, width: int) -> torch.Tensor:
+    """(rows, width) sparse, of columns and values (rows, how many each row has)."""
+    starts = torch.arange(0, columns.numel() + 1, columns.shape[1], dtype=torch.int32)
+    return _sparse(starts, columns.ravel(), values.ravel(), (len(columns), width))
 
 
-def _sparse(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
-    parts = (torch.from_numpy(np.ascontiguousarray(part)) for part in (rows, columns, values))
+def _sparse(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     with warnings.catch_warnings():  # torch says at the first that such matrices are in beta state
         warnings.simplefilter("ignore", UserWarning)
-        return torch.sparse_csr_tensor(*parts, size=shape)
+        return torch.sparse_csr_tensor(starts, columns, values, size=shape)
