@@ -4,7 +4,7 @@
 
 Every file holds the command, the machine, and for each arm one list a score with one number a seed. The lessons draw
 their figures from these files; tests/test_results.py trains one entry anew and compares. --dry prints without storing.
-Arms are run seed by seed, so that a run that is stopped early has as many seeds of each.
+Arms are run seed by seed and stored after each, so that a run that is stopped early has as many seeds of each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import cells_results
 import crf_results
 import deeplab_results
 import fcn_results
+import instances_results
 import torch
 import unet_results
 from _storing import store
@@ -190,26 +191,27 @@ EXPERIMENTS = {
     **fcn_results.EXPERIMENTS,
     **cells_results.EXPERIMENTS,
     **crf_results.EXPERIMENTS,
+    **instances_results.EXPERIMENTS,
     **unet_results.EXPERIMENTS,
 }
 
 
-def run(name: str, seeds: list[int]) -> dict:
-    """All arms of one experiment, seed by seed: {arm: {score: [one number a seed]}}."""
+def run(name: str, seeds: list[int]) -> Iterator[dict]:
+    """After each seed, all that is known of one experiment; in it the arms: {arm: {score: [one number a seed]}}."""
     arms = EXPERIMENTS[name]()
     table: dict[str, dict[str, list[float]]] = {arm: {} for arm in arms}
-    for seed in seeds:
+    for done, seed in enumerate(seeds, start=1):
         for arm, of_seed in arms.items():
             for score, value in of_seed(seed).items():
                 table[arm].setdefault(score, []).append(round(value, 4))
             print(name, f"seed {seed}", arm, {score: values[-1] for score, values in table[arm].items()}, flush=True)
-    return {
-        "question": EXPERIMENTS[name].__doc__,
-        "command": f"python tests/benchmarks/results.py {name} --seeds {' '.join(map(str, seeds))}",
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, float32, torch {torch.__version__}",
-        "seeds": seeds,
-        "arms": table,
-    }
+        yield {
+            "question": EXPERIMENTS[name].__doc__,
+            "command": f"python tests/benchmarks/results.py {name} --seeds {' '.join(map(str, seeds[:done]))}",
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, float32, torch {torch.__version__}",
+            "seeds": seeds[:done],
+            "arms": table,
+        }
 
 
 def main() -> None:
@@ -221,9 +223,9 @@ def main() -> None:
     if unknown := set(options.names) - set(EXPERIMENTS):
         parser.error(f"there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
     for name in options.names or EXPERIMENTS:
-        result = run(name, options.seeds)
-        if not options.dry:
-            store(RESULTS / f"{name}.json", result)
+        for result in run(name, options.seeds):
+            if not options.dry:
+                store(RESULTS / f"{name}.json", result)
 
 
 if __name__ == "__main__":
