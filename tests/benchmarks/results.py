@@ -23,6 +23,7 @@ import fcn_results
 import instances_results
 import torch
 import unet_results
+import video_results
 from _storing import store
 from _weighing import weighted_loss
 from torch.utils.data import Subset
@@ -193,6 +194,7 @@ EXPERIMENTS = {
     **crf_results.EXPERIMENTS,
     **instances_results.EXPERIMENTS,
     **unet_results.EXPERIMENTS,
+    **video_results.EXPERIMENTS,
 }
 
 
