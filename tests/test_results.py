@@ -99,3 +99,11 @@ def test_one_stored_entry_trained_anew_lies_where_the_other_seeds_predict():
         t = stats.t.ppf(0.995, len(others) - 1)
         reach = max(t * statistics.stdev(others) * math.sqrt(1 + 1 / len(others)), 0.02)
         assert abs(again[score] - statistics.mean(others)) < reach, (score, again[score], others)
+
+
+def test_the_stored_names_are_those_of_todays_tracker():
+    """A change of the tracker changes its numbers, and asks for `python tests/benchmarks/results.py 13_names`."""
+    stored = json.loads(next(file for file in FILES if file.stem == "13_names").read_text(encoding="utf-8"))
+    for arm in ("true masks, motion", "true masks, no motion"):
+        again = EXPERIMENTS["13_names"]()[arm](stored["seeds"][4])
+        assert again == pytest.approx({score: row[4] for score, row in stored["arms"][arm].items()}, abs=1e-4)
