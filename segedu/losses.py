@@ -97,8 +97,9 @@ def panoptic_loss(
     instances: torch.Tensor,
     *,
     sigma: float = 2.0,
-    centre_weight: float = 200.0,
-    offset_weight: float = 0.1,
+    centre_weight: float = 50.0,
+    offset_weight: float = 0.2,
+    class_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Three losses of a PanopticOutput in one sum, a scalar: of its classes, its centres and its offsets.
 
@@ -107,8 +108,9 @@ def panoptic_loss(
     target, instances: (N, H, W) int64, the masks and object ids that a data set with instances=True gives; heat maps
         and offsets are made from the ids by centres.centre_targets.
     sigma: of the heat map's peaks, in pixels.
-    centre_weight, offset_weight: the paper has 200 and 0.01, with sigma 8, for pictures of 1025 × 2049. Offsets are as
-        many pixels as the picture is large, so that a picture a tenth of the size wants ten times the weight.
+    class_weights: as in `cross_entropy`; they weigh the classes only.
+    centre_weight, offset_weight: the paper has 200 and 0.01, with sigma 8, for pictures of 1025 × 2049. In small
+        pictures peaks fill more of the picture and offsets are fewer pixels; with these all three losses begin near 1.
     Raises as `cross_entropy`. Source: Panoptic-DeepLab (arXiv 1911.10194, section 3.2 and equation 1; without its
     bootstrapping, which counts the hardest pixels only).
     """
@@ -116,7 +118,8 @@ def panoptic_loss(
     of_objects = instances.as_subclass(torch.Tensor)[:, None] != 0
     centre_loss = F.mse_loss(output.centres, heat)
     distance = ((output.offsets - offsets).abs() * of_objects).sum() / (2 * of_objects.sum()).clamp(min=1)
-    return cross_entropy(output.logits, target) + centre_weight * centre_loss + offset_weight * distance
+    classes = cross_entropy(output.logits, target, class_weights=class_weights)
+    return classes + centre_weight * centre_loss + offset_weight * distance
 
 
 def border_weight_map(

@@ -69,6 +69,10 @@ def test_the_loss_by_hand():
     )
     expected = classes + 50 * squares / 128 + 0.3 * ways / 18
     assert panoptic_loss(output, mask, ids, sigma=1.5, centre_weight=50, offset_weight=0.3) == pytest.approx(expected)
+    weights = torch.tensor([1.0, 5.0, 2.0])
+    more = F.cross_entropy(output.logits, mask, ignore_index=255, weight=weights) - classes
+    weighted = panoptic_loss(output, mask, ids, sigma=1.5, centre_weight=50, offset_weight=0.3, class_weights=weights)
+    assert weighted == pytest.approx(expected + more) and more.abs() > 0.01
     perfect = PanopticOutput(100 * F.one_hot(mask % 255, 3).movedim(3, 1).float(), heat, offsets)
     assert panoptic_loss(perfect, mask, ids, sigma=1.5) < 1e-4
     assert offsets.abs().sum() > 0 and panoptic_loss(output, mask, 0 * ids).isfinite()

@@ -88,10 +88,10 @@ class DeepLab(nn.Module):
             self.score = nn.Conv2d(3 * width if head == "v3+" else 4 * width, num_classes, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x, fine, size = last_and_fine(self.trunk, self.normalise(image), self.output_stride)
-        x = self.head(x)
+        maps, size = stage_maps(self.trunk, self.normalise(image), self.output_stride)
+        x = self.head(maps[-1])
         if self.decoder is not None:
-            x = self.decoder(x, fine)
+            x = self.decoder(x, maps[1])
         return enlarged(self.score(x), size)[..., : image.shape[-2], : image.shape[-1]]
 
     @staticmethod
@@ -117,12 +117,11 @@ def atrous_stages(in_channels: int, width: int, output_stride: int) -> nn.Module
     return stages
 
 
-def last_and_fine(trunk: nn.ModuleList, x: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor, torch.Size]:
-    """The maps of the trunk's last and of its second stage, and the height and width of the picture as continued."""
+def stage_maps(trunk: nn.ModuleList, x: torch.Tensor, stride: int) -> tuple[list[torch.Tensor], torch.Size]:
+    """The map of each of the trunk's stages, and the height and width of the picture as continued."""
     x = continued(x, stride)
     # The channels of a pixel side by side in memory: faster on a CPU, where channels are few.
-    maps = pool_maps(trunk, x.contiguous(memory_format=torch.channels_last))
-    return maps[-1], maps[1], x.shape[-2:]
+    return pool_maps(trunk, x.contiguous(memory_format=torch.channels_last)), x.shape[-2:]
 
 
 def branch(in_channels: int, out_channels: int, rate: int) -> nn.Sequential:

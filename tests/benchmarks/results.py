@@ -21,6 +21,7 @@ import crf_results
 import deeplab_results
 import fcn_results
 import instances_results
+import panoptic_results
 import torch
 import unet_results
 import video_results
@@ -193,6 +194,7 @@ EXPERIMENTS = {
     **cells_results.EXPERIMENTS,
     **crf_results.EXPERIMENTS,
     **instances_results.EXPERIMENTS,
+    **panoptic_results.EXPERIMENTS,
     **unet_results.EXPERIMENTS,
     **video_results.EXPERIMENTS,
 }

@@ -16,13 +16,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from _weighing import border_weighted, weighted_loss
+from _scoring import panoptic_scores
+from _weighing import border_weighted, class_weights, weighted_loss
+from panoptic_results import begun, by_arrows, whole
 from torch import nn
 from torchvision.transforms import v2
 
 import segedu
 from segedu import transforms
 from segedu.datasets import ToyCells, ToyStreet
+from segedu.losses import panoptic_loss
 from segedu.models import FCN, DeepLab, UNet
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
@@ -34,6 +37,7 @@ class Recipe:
     """build: the untrained network.   train, val: what it learns from, and where it is scored.
 
     loss: None for cross-entropy with class weights.
+    panoptic: the loss is panoptic_loss with class weights, and objects are scored, too.
     """
 
     build: Callable[[], nn.Module]
@@ -43,6 +47,7 @@ class Recipe:
     loss: Callable[..., torch.Tensor] | None = None
     learning_rate: float = 3e-3
     batch_size: int = 8
+    panoptic: bool = False
 
 
 streets = {
@@ -54,6 +59,11 @@ cells = {
     "train": partial(ToyCells, "train", instances=True, transform=bent),
     "val": partial(ToyCells, "val"),
 }
+whole_cells = {
+    "train": lambda transform=bent: ToyCells("train", instances=True, transform=v2.Compose([transform, whole])),
+    "val": partial(ToyCells, "val", instances=True, transform=whole),
+}
+objects = {name: partial(make, instances=True) for name, make in streets.items()}
 parted = partial(border_weighted, sigma=3, class_weights=(1, 3))
 unet = partial(UNet, width=16, depth=3, stride=2)
 WEIGHTS = {
@@ -64,6 +74,7 @@ WEIGHTS = {
     "unet_toycells": Recipe(partial(unet, 2, in_channels=1), **cells, steps=600, loss=parted),
     "deeplab_largefov_toystreet": Recipe(partial(DeepLab, 11, head="largefov", rates=(6,)), **streets, steps=500),
     "deeplab_v3plus_toystreet": Recipe(partial(DeepLab, 11, head="v3+", rates=(4, 8, 12)), **streets, steps=500),
+    "panoptic_toystreet": Recipe(begun, **objects, steps=600, panoptic=True),
 }
 
 
@@ -71,21 +82,34 @@ def train(name: str) -> Path:
     """The file of the weights `name`, trained, scored and written."""
     recipe = WEIGHTS[name]
     train, val = recipe.train(), recipe.val()
-    loss = recipe.loss or weighted_loss(recipe.train(transform=None))
+    plain = recipe.train(transform=None)
+    if recipe.panoptic:
+        loss = partial(panoptic_loss, class_weights=class_weights(plain))
+    else:
+        loss = recipe.loss or weighted_loss(plain)
     torch.manual_seed(SEED)
     model = recipe.build()
     budget = {"steps": recipe.steps, "learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
     segedu.fit(model, train, loss=loss, seed=SEED, **budget)
-    matrix = segedu.evaluate(model.half().float(), val)
+    model.half().float()
+    model.labels = train.labels
     notes = {
         "command": f"python tests/benchmarks/weights.py {name}",
         "seed": SEED,
         **budget,
-        "val_mean_iou": round(matrix.mean_iou(), 4),
-        "val_pixel_accuracy": round(matrix.pixel_accuracy(), 4),
+        **scores(model, val, panoptic=recipe.panoptic),
     }
     print(name, notes, flush=True)
     return segedu.save(FOLDER / f"{name}.safetensors", model.half(), labels=train.labels, notes=notes)
+
+
+def scores(model: nn.Module, val, *, panoptic: bool) -> dict[str, float]:
+    """What the notes say of a model on `val`, in 0…1; with `panoptic` also of its objects."""
+    matrix = segedu.evaluate(model, val)
+    found = {"mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
+    if panoptic:
+        found |= panoptic_scores(partial(by_arrows, model), val)
+    return {f"val_{name}": round(value, 4) for name, value in found.items()}
 
 
 def main() -> None:
