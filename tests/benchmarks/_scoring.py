@@ -19,8 +19,13 @@ BAND = 3  # pixels on either side of a border
 
 def classes_of(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """(N, H, W) class ids that the network gives pictures (N, C, H, W)."""
+    return logits_of(net, images).argmax(1)
+
+
+def logits_of(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """(N, num_classes, H, W) logits that the network gives pictures (N, C, H, W), ten at a time."""
     with evaluation_mode(net), torch.inference_mode():
-        return torch.cat([net(batch).argmax(1) for batch in images.split(10)])
+        return torch.cat([net(batch) for batch in images.split(10)])
 
 
 def whole_near_away(found: torch.Tensor, masks: torch.Tensor) -> list[ConfusionMatrix]:

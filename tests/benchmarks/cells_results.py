@@ -33,9 +33,9 @@ ELASTIC = transforms.ElasticGrid()
 AUGMENTED = v2.Compose([ELASTIC, transforms.augment(scale=(0.8, 1.25)), v2.RandomVerticalFlip()])
 
 
-def network(seed: int) -> UNet:
+def network(seed: int, num_classes: int = len(CELLS)) -> UNet:
     torch.manual_seed(seed)
-    return UNet(len(CELLS), in_channels=1, width=16, depth=2, stride=2)
+    return UNet(num_classes, in_channels=1, width=16, depth=2, stride=2)
 
 
 def weighted_loss(logits: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -74,6 +74,11 @@ def samples(
         weights = losses.border_weight_map(objects, w0, SIGMA, class_weights=class_weights)
         made.append((image, tv_tensors.Mask(torch.from_numpy(objects > 0).long()), tv_tensors.Mask(weights)))
     return made
+
+
+def without_small(parts: np.ndarray, smallest: int) -> np.ndarray:
+    """The map of objects, without those of fewer pixels."""
+    return np.where((np.bincount(parts.ravel()) >= smallest)[parts], parts, 0)
 
 
 class CellScores:

@@ -14,7 +14,8 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 from _weighing import border_weighted
-from cells_results import RECIPE, SIZE, CellScores, Weighted, learn, samples
+from cells_results import RECIPE, SIZE, CellScores, Weighted, learn, samples, without_small
+from cells_results import network as small_unet
 from real_cells import Named, pieces, stretched
 from scipy import ndimage
 from skimage.filters import threshold_otsu
@@ -72,10 +73,6 @@ def otsu_watershed(image: torch.Tensor, **options) -> Found:
 
 def equally_sure(parts: np.ndarray) -> Found:
     return parts, dict.fromkeys(np.unique(parts[parts > 0]).tolist(), 1.0)
-
-
-def without_small(parts: np.ndarray, smallest: int) -> np.ndarray:
-    return np.where((np.bincount(parts.ravel()) >= smallest)[parts], parts, 0)
 
 
 def object_scores(read: Reader, pictures: Dataset) -> Scores:
@@ -168,8 +165,7 @@ def drawn_cells() -> dict[str, Callable[[int], Scores]]:
     def network(truth: str, seed: int) -> UNet:
         if truth == "line":
             return learn(lined(), seed)
-        torch.manual_seed(seed)
-        net = UNet(3 if truth == "border" else 2, in_channels=1, width=16, depth=2, stride=2)
+        net = small_unet(seed, num_classes=3 if truth == "border" else 2)
         loss = partial(border_loss, class_weights=weights) if truth == "border" else plain_loss
         segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
         return net

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from _storing import store, stored_rows, with_row
 from _weighing import border_weighted
-from cells_results import CellScores
+from cells_results import CellScores, without_small
 from learning_per_minute import Peer, fit_for
 from scipy import ndimage
 from torch import nn
@@ -132,8 +132,7 @@ def scores(model: nn.Module, test: Dataset, smallest: int) -> dict[str, float]:
     with evaluation_mode(model), torch.inference_mode():
         for image, mask, instances in test:
             prediction = model(image[None]).argmax(1)[0]
-            parts = ndimage.label(prediction.numpy())[0]
-            parts *= (np.bincount(parts.ravel()) >= smallest)[parts]
+            parts = without_small(ndimage.label(prediction.numpy())[0], smallest)
             matrix.update(prediction, mask)
             table.update(parts, instances.numpy())
             rand.append(metrics.rand_error(torch.from_numpy(parts), instances))

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
+from _scoring import classes_of, logits_of
 from _weighing import weighted_loss
 from fcn_results import SIZE, network, one_round
 from torch.utils.data import Subset
@@ -14,7 +15,6 @@ from torch.utils.data import Subset
 import segedu
 from segedu import transforms
 from segedu.datasets import CamVid, Davis, ToyStreet
-from segedu.inference import evaluation_mode
 from segedu.labels import OBJECTS, STREET
 from segedu.masks import object_classes
 from segedu.metrics import ConfusionMatrix, id_metrics, temporal_consistency
@@ -88,11 +88,6 @@ NETWORKS = {
 }
 
 
-def probabilities_of(net: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    with evaluation_mode(net), torch.inference_mode():
-        return torch.cat([net(batch).softmax(1) for batch in images.split(10)])
-
-
 def flicker() -> dict[str, Callable[[int], Scores]]:
     """How much do FCN-32s and 8s, 100 steps on CamVid's train, flicker on its val, a clip of 101 pictures at 15 Hz?
 
@@ -103,7 +98,7 @@ def flicker() -> dict[str, Callable[[int], Scores]]:
     loss = weighted_loss(train)
 
     def arm(stride: int, seed: int) -> Scores:
-        single = probabilities_of(one_round(network(stride, seed), train, loss, seed), images)
+        single = logits_of(one_round(network(stride, seed), train, loss, seed), images).softmax(1)
         mean = single.clone()
         mean[1:-1] = (single[:-2] + single[1:-1] + single[2:]) / 3
         scores = {}
@@ -129,7 +124,7 @@ def one_object() -> dict[str, Callable[[int], Scores]]:
         torch.manual_seed(seed)
         net = for_one_object()
         segedu.fit(net, Subset(first, [0] * 64), steps=40, batch_size=4, learning_rate=3e-3, seed=seed, progress=False)
-        answers = {"network": probabilities_of(net, images).argmax(1), "unmoved": masks[:1].expand_as(masks)}
+        answers = {"network": classes_of(net, images), "unmoved": masks[:1].expand_as(masks)}
         iou = {name: each_iou(answer[1:] > 0, masks[1:] > 0) for name, answer in answers.items()}
         return {name: values.mean().item() for name, values in iou.items()} | {
             "network_last_third": iou["network"][-(len(masks) // 3) :].mean().item()

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from _scoring import panoptic_scores
 from _weighing import border_weighted, class_weights, weighted_loss
-from panoptic_results import begun, by_arrows, whole
+from panoptic_results import begun, by_arrows
 from torch import nn
 from torchvision.transforms import v2
 
@@ -58,10 +58,6 @@ bent = v2.Compose([transforms.ElasticGrid(), transforms.augment(scale=(0.5, 2.0)
 cells = {
     "train": partial(ToyCells, "train", instances=True, transform=bent),
     "val": partial(ToyCells, "val"),
-}
-whole_cells = {
-    "train": lambda transform=bent: ToyCells("train", instances=True, transform=v2.Compose([transform, whole])),
-    "val": partial(ToyCells, "val", instances=True, transform=whole),
 }
 objects = {name: partial(make, instances=True) for name, make in streets.items()}
 parted = partial(border_weighted, sigma=3, class_weights=(1, 3))
