@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import json
 import os
 import secrets
 import shutil
@@ -18,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 TIMEOUT = 30  # seconds without a byte before the next source is tried
@@ -69,6 +72,15 @@ def shipped(*parts: str) -> Path:
     raise FileNotFoundError(
         f"segedu ships no {'/'.join(parts)}. Look for a slip in the name; if there is none, install segedu again."
     )
+
+
+def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
+    """{arm: {score: (seeds,) float32}} of data/results/NAME.json: what a measurement that ships has found.
+
+    scale: what every score is multiplied by: 100 for %. Raises FileNotFoundError where no such file ships.
+    """
+    arms = json.loads(shipped("results", f"{name}.json").read_text(encoding="utf-8"))["arms"]
+    return {arm: {score: scale * torch.tensor(row) for score, row in scores.items()} for arm, scores in arms.items()}
 
 
 def manifest(data: RealData) -> dict[str, str]:

@@ -68,6 +68,15 @@ def test_shipped_reads_the_installed_package_where_there_is_no_clone(tmp_path):
     assert elsewhere.shipped("cards", "a.md") == packed
 
 
+def test_stored_runs_are_one_number_a_seed(tmp_path):
+    elsewhere = files_module_in(tmp_path)
+    put(tmp_path / "segedu" / "_data" / "results" / "a.json", '{"arms": {"ours": {"mean_iou": [0.25, 0.5]}}}')
+    assert elsewhere.stored_runs("a")["ours"]["mean_iou"].tolist() == [0.25, 0.5]
+    assert elsewhere.stored_runs("a", scale=100)["ours"]["mean_iou"].tolist() == [25, 50]
+    with pytest.raises(FileNotFoundError, match="results/b.json"):
+        elsewhere.stored_runs("b")
+
+
 def test_shipped_prefers_the_clone(tmp_path):
     elsewhere = files_module_in(tmp_path)
     put(tmp_path / "pyproject.toml", "")

@@ -70,7 +70,7 @@ WEIGHTS = {
     "unet_toycells": Recipe(partial(unet, 2, in_channels=1), **cells, steps=600, loss=parted),
     "deeplab_largefov_toystreet": Recipe(partial(DeepLab, 11, head="largefov", rates=(6,)), **streets, steps=500),
     "deeplab_v3plus_toystreet": Recipe(partial(DeepLab, 11, head="v3+", rates=(4, 8, 12)), **streets, steps=500),
-    "panoptic_toystreet": Recipe(begun, **objects, steps=600, panoptic=True),
+    "panoptic_toystreet": Recipe(begun, **objects, steps=3000, panoptic=True),
 }
 
 
