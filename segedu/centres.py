@@ -29,11 +29,13 @@ def centre_targets(instances: torch.Tensor, *, sigma: float = 2.0) -> tuple[torc
         if len(y) == 0:
             continue
         _, owner, count = ids[y, x].unique(return_inverse=True, return_counts=True)
-        centre_y, centre_x = (torch.bincount(owner, place.double()) / count for place in (y, x))
-        offsets[n, 0, y, x] = (centre_y[owner] - y).float()
-        offsets[n, 1, y, x] = (centre_x[owner] - x).float()
+        # On the CPU: Apple's graphics chips have no float64, which sums over large objects need.
+        sums = (torch.bincount(owner.cpu(), place.cpu().double()) for place in (y, x))
+        centre_y, centre_x = ((total / count.cpu()).float().to(ids.device) for total in sums)
+        offsets[n, 0, y, x] = centre_y[owner] - y
+        offsets[n, 1, y, x] = centre_x[owner] - x
         down, across = (
-            torch.exp(-((line - centre[:, None].float()) ** 2) / (2 * sigma**2))
+            torch.exp(-((line - centre[:, None]) ** 2) / (2 * sigma**2))
             for line, centre in ((rows, centre_y), (columns, centre_x))
         )
         for some in torch.arange(len(count), device=ids.device).split(64):  # of a thousand objects, not all at once

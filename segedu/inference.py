@@ -195,7 +195,10 @@ def picture_pixels(image) -> np.ndarray | torch.Tensor:
             raise FileNotFoundError(f"There is no picture {image}.") from None
     if isinstance(image, Image.Image):
         image = ImageOps.exif_transpose(image)
-        image = np.array(image if image.mode in ("L", "I;16", "RGB") else image.convert("RGB"))
+        if image.mode.startswith("I;16"):  # of either byte order
+            image = np.array(image).astype(np.uint16)
+        else:  # Pillow would clip the values of I and F, not scale them
+            image = np.array(image if image.mode in ("L", "I", "F", "RGB") else image.convert("RGB"))
     if isinstance(image, np.ndarray):
         image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0) if image.ndim == 3 else image
     elif isinstance(image, torch.Tensor):

@@ -110,7 +110,7 @@ def panoptic_loss(
     sigma: of the heat map's peaks, in pixels.
     class_weights: as in `cross_entropy`; they weigh the classes only.
     centre_weight, offset_weight: the paper has 200 and 0.01, with sigma 8, for pictures of 1025 × 2049. In small
-        pictures peaks fill more of the picture and offsets are fewer pixels; with these all three losses begin near 1.
+        pictures peaks fill more of the picture and offsets are fewer pixels; with these no loss begins far from 1.
     Raises as `cross_entropy`. Source: Panoptic-DeepLab (arXiv 1911.10194, section 3.2 and equation 1; without its
     bootstrapping, which counts the hardest pixels only).
     """

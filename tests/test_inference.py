@@ -1,5 +1,7 @@
 """`semantic_segmentation` takes a picture in any form and size, and changes nothing of the model."""
 
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,27 @@ def test_grey_pictures_and_grey_models():
     assert np.abs(picture_tensor(COLOURED, channels=1)[0].numpy() - as_pillow).max() < 1 / 255
     deep = grey.astype(np.uint16) * 257
     assert torch.allclose(picture_tensor(deep), picture_tensor(grey))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_of_either_byte_order(order, tmp_path):
+    """Microscopes write both; Pillow's own conversion to RGB would clip them to white."""
+    deep = COLOURED[..., 0].astype(f"{order}u2") * 257
+    header = struct.pack(f"{order}2sHIH", b"II" if order == "<" else b"MM", 42, 8, 8)
+    tags = ((256, 45), (257, 37), (258, 16), (259, 1), (262, 1), (273, 110), (278, 37), (279, deep.nbytes))
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags)
+    (tmp_path / "deep.tif").write_bytes(header + entries + bytes(4) + deep.tobytes())
+    assert torch.allclose(picture_tensor(tmp_path / "deep.tif"), picture_tensor(COLOURED[..., 0]))
+
+
+def test_pictures_that_pillow_would_clip_are_scaled_or_refused(tmp_path):
+    light = COLOURED[..., 0].astype(np.float32) / 255
+    Image.fromarray(light).save(tmp_path / "light.tif")
+    assert torch.allclose(picture_tensor(tmp_path / "light.tif"), picture_tensor(COLOURED[..., 0]))
+    with pytest.raises(ValueError, match="must lie in 0…1"):
+        picture_tensor(Image.fromarray(light * 4000))
+    with pytest.raises(TypeError, match="uint8 or uint16"):
+        picture_tensor(Image.fromarray(COLOURED[..., 0].astype(np.int32) * 1000))
 
 
 def test_the_mode_of_every_part_is_put_back():

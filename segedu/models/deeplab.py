@@ -185,7 +185,8 @@ class PaperDeepLab(nn.Module):
         37,877,652 for ASPP.
     As released: poolings are 3×3 and pad 1, of stride 2, 2, 2, 1, 1; the three convolutions of the fifth stage have
     dilation 2; each path is a spread 3×3 and a 1×1 of 1024 channels, each with ReLU and dropout ½, and a 1×1 that
-    scores; scores are summed. The input is "caffe" as in PaperFCN: blue-green-red in 0…255 minus the mean of each.
+    scores; scores are summed. (The first release also has a 3×3 mean pooling before its spread 3×3; the second has
+    none.) The input is "caffe" as in PaperFCN: blue-green-red in 0…255 minus the mean of each.
     Pictures are continued by that mean (zeros) to 8n + 1 rows and columns, and the scores enlarged bilinearly, as the
     release does for its results. For training it shrinks the *labels* by 8 instead: `scores` gives the scores before
     they are enlarged. Convolutions start by He's rule (the release starts from a classifier), those that score from a
