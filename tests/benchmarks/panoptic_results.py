@@ -24,6 +24,7 @@ from segedu.labels import CELLS, STREET
 from segedu.models import PanopticDeepLab, PanopticOutput
 
 CELLS_SIZE = (96, 96)  # lesson 11's
+LESSON_11 = {"neck": 0.02, "smallest": 5}  # what suits these cells
 CELLS_RECIPE = {"steps": 120, "batch_size": 8, "learning_rate": 5e-3, "progress": False}
 Scores = dict[str, float]
 
@@ -61,7 +62,7 @@ def by_arrows(net: nn.Module, image: torch.Tensor) -> Instances:
 
 
 def by_distance(net: nn.Module, image: torch.Tensor) -> Instances:
-    return segedu.instance_segmentation(net, image, method="watershed", return_scores=True)
+    return segedu.instance_segmentation(net, image, method="watershed", return_scores=True, **LESSON_11)
 
 
 def without_arrows(net: PanopticDeepLab, image: torch.Tensor) -> Instances:
