@@ -1,6 +1,9 @@
 """Weights come back as they were; a crash at any byte loses nothing; a foreign or damaged file is named."""
 
 import json
+import stat
+import sys
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -46,13 +49,13 @@ def test_a_file_cut_anywhere_is_named_and_what_was_there_stays(tmp_path, monkeyp
     newer = segedu.save(tmp_path / "newer.safetensors", net(1)).read_bytes()
     for cut in [0, 1, 7, 8, 9, 100, len(newer) // 2, len(newer) - 1]:
 
-        def crash(tensors, filename, metadata=None, cut=cut):
-            with open(filename, "wb") as file:
+        def crash(path, content, cut=cut):
+            with open(path, "wb") as file:
                 file.write(newer[:cut])
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("segedu.checkpoints.save_file", crash)
-        with pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(Path, "write_bytes", crash)
             segedu.save(path, net(1))
         assert path.read_bytes() == good
         assert sorted(file.name for file in tmp_path.iterdir()) == ["net.safetensors", "newer.safetensors"]
@@ -61,6 +64,13 @@ def test_a_file_cut_anywhere_is_named_and_what_was_there_stays(tmp_path, monkeyp
         with pytest.raises(CheckpointError, match="damaged.safetensors is not a whole"):
             segedu.load(damaged)
         damaged.unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such rights")
+def test_a_class_can_read_what_its_teacher_saved(tmp_path):
+    (tmp_path / "usual").write_text("")
+    path = segedu.save(tmp_path / "net.safetensors", net())
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
 
 
 def test_an_unknown_name_lists_what_ships():
