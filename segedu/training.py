@@ -83,33 +83,34 @@ def fit(
     checkpoint: a file that is written after each epoch, at the end, and on Ctrl-C. With resume=True training goes on
         from it, with the same numbers as if it had never stopped (same precision and thread count). Without, an
         existing file is refused, not overwritten.
-    Ctrl-C ends the training after the running step and keeps what was learnt. The model moves to `runtime.device()`.
+    Ctrl-C ends the training after the running step and keeps what was learnt. The model learns on `runtime.device()`,
+    and is afterwards on the device where it was before.
     Raises MaskError, TypeError or ValueError, as a sentence, if the first batch, the budget or the checkpoint is wrong.
     """
     budget = _Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
     precision = runtime.precision() if precision == "auto" else precision
     recipe = {"seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision}
-    model.to(runtime.device())
-    run = _Run(model, optimizer(model.parameters(), lr=learning_rate), budget, recipe, checkpoint)
-    run.begin(resume)
-    batches = Batches(len(train), batch_size, seed, first_step=run.step, steps=budget.steps)
-    loader = DataLoader(Seeded(train), batch_sampler=batches, num_workers=num_workers, generator=torch.Generator())
-    with runtime.preserved_rng(), _training_mode(model), _stop_request() as stopped, run.bar(progress):
-        for images, *targets in loader:
-            if run.step == run.first_step:
-                _check_batch(images, targets, _classes(model, train))
-            runtime.seed_everything(mix(seed, run.step))
-            images, *targets = (tensor.to(runtime.device()) for tensor in (images, *targets))
-            with _autocast(precision):
-                output = model(images)
-            value = loss(_as_float(output), *targets)
-            run.learn(value, len(images))
-            if budget.epoch_ends_at(run.step) or run.finished():
-                run.validate(val)
-                run.write()
-            if stopped() or run.finished():
-                break
-    run.end(interrupted=stopped())
+    with _lent_to(runtime.device(), model):
+        run = _Run(model, optimizer(model.parameters(), lr=learning_rate), budget, recipe, checkpoint)
+        run.begin(resume)
+        batches = Batches(len(train), batch_size, seed, first_step=run.step, steps=budget.steps)
+        loader = DataLoader(Seeded(train), batch_sampler=batches, num_workers=num_workers, generator=torch.Generator())
+        with runtime.preserved_rng(), _training_mode(model), _stop_request() as stopped, run.bar(progress):
+            for images, *targets in loader:
+                if run.step == run.first_step:
+                    _check_batch(images, targets, _classes(model, train))
+                runtime.seed_everything(mix(seed, run.step))
+                images, *targets = (tensor.to(runtime.device()) for tensor in (images, *targets))
+                with _autocast(precision):
+                    output = model(images)
+                value = loss(_as_float(output), *targets)
+                run.learn(value, len(images))
+                if budget.epoch_ends_at(run.step) or run.finished():
+                    run.validate(val)
+                    run.write()
+                if stopped() or run.finished():
+                    break
+        run.end(interrupted=stopped())
     return run.history
 
 
@@ -296,6 +297,17 @@ class _Run:
             print(f"Stopped after step {self.step}; the model keeps what it has learnt.")
         if self.best:
             self.model.load_state_dict(self.best)
+
+
+@contextlib.contextmanager
+def _lent_to(device: torch.device, model: nn.Module) -> Iterator[None]:
+    """The model on `device`, and back where it was at the end: who made it on the CPU goes on with it there."""
+    home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    model.to(device)
+    try:
+        yield
+    finally:
+        model.to(home)
 
 
 @contextlib.contextmanager

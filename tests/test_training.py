@@ -141,6 +141,20 @@ def test_ctrl_c_keeps_what_was_learnt(monkeypatch, capsys):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_model_comes_back_to_its_device(fails, monkeypatch):
+    """On a machine with a GPU it learns there; a lesson goes on with it, and its pictures, on the CPU."""
+    model, moves = small_net(), []
+    monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu", 0))  # stands for another device
+    monkeypatch.setattr(model, "to", moves.append)
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            fit(model, steps=2, loss=lambda *_: 1 / 0)
+    else:
+        fit(model, steps=2)
+    assert moves == [torch.device("cpu", 0), torch.device("cpu")]
+
+
 def test_an_earlier_checkpoint_is_refused_not_overwritten(tmp_path):
     path = tmp_path / "run.safetensors"
     fit(small_net(), checkpoint=path)
