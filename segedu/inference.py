@@ -226,7 +226,7 @@ def _in_channels(picture: torch.Tensor, channels: int) -> torch.Tensor:
     if channels == 3:
         return picture.expand(3, -1, -1)
     if channels == 1:
-        return (picture * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0, keepdim=True)
+        return (picture * picture.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0, keepdim=True)
     raise ValueError(f"This model takes pictures of {channels} channels; pass a tensor (N, {channels}, H, W) to it.")
 
 

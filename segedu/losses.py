@@ -51,7 +51,8 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int =
 
     Soft Dice of a class is 2·Σ p·g / (Σ p + Σ g), sums over the batch's counted pixels, p its softmax probability and
     g 1 where it is the truth. Every class has the same say, however few its pixels.
-    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: V-Net (arXiv 1606.04797, section 3).
+    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: V-Net (arXiv 1606.04797, section 3), whose
+    divisor is Σ p² + Σ g².
     """
     probabilities, truth = _pixels(logits, target, ignore_index)
     both = 2 * (probabilities * truth).sum(0)

@@ -67,7 +67,7 @@ def small_network(num_classes: int, *, layers: int = 3, channels: int = 16) -> n
 def learn_from_strokes(
     image, strokes: Sequence, labels: LabelTable, *, layers: int = 3, steps: int = 50, brush: float = 3, seed: int = 0
 ) -> nn.Sequential:
-    """A small_network that has learnt the classes of this one picture from the strokes on it, in eval mode.
+    """A small_network that has learnt the classes of this one picture from strokes on it, in eval mode on the CPU.
 
     Its class map is inference.semantic_segmentation(network, image), its logits network(picture[None]). `steps` of Adam
     with rate 0.01 on the cross-entropy of the painted pixels; all the others are ignored.
@@ -93,7 +93,7 @@ def learn_from_strokes(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return network.eval()
+    return network.eval().cpu()
 
 
 def check_stroke(stroke, labels: LabelTable, size: tuple[int, int], number: int) -> tuple[str, list[tuple]]:

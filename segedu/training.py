@@ -280,13 +280,12 @@ class _Run:
         groups = [
             {key: value for key, value in group.items() if key != "params"} for group in self.optimizer.param_groups
         ]
-        scheduler = {k: v for k, v in self.scheduler.state_dict().items() if k != "lr_lambdas"}
         return {
             "recipe": self.recipe,
             "budget": asdict(self.budget),
             "threads": torch.get_num_threads(),
             "groups": groups,
-            "scheduler": scheduler,
+            "scheduler": self.scheduler.state_dict(),
             "history": asdict(self.history),
         }
 
@@ -294,7 +293,8 @@ class _Run:
         self.history.interrupted = interrupted
         if interrupted:
             self.write()
-            print(f"Stopped after step {self.step}; the model keeps what it has learnt.")
+            kept = f"the weights of step {self.history.best_step}, its best" if self.best else "what it has learnt"
+            print(f"Stopped after step {self.step}; the model keeps {kept}.")
         if self.best:
             self.model.load_state_dict(self.best)
 

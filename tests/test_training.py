@@ -119,6 +119,22 @@ def test_resume_gives_the_same_numbers_as_not_stopping(tmp_path, stop, monkeypat
     assert same(whole, fresh) and not second.interrupted
 
 
+def test_a_budget_of_minutes_is_taken_up_where_it_stopped(tmp_path, monkeypatch):
+    options = {"steps": None, "minutes": 0.03, "checkpoint": tmp_path / "run.safetensors"}
+    interrupt_at(monkeypatch, 2)
+    first = fit(small_net(), **options)
+    monkeypatch.undo()
+    second = fit(small_net(), **options, resume=True)
+    assert second.loss[:2] == first.loss and len(second.loss) > 2
+    assert second.seconds > 1.8 > first.seconds and second.learning_rate[-1] < first.learning_rate[-1]
+
+
+def test_after_ctrl_c_the_message_says_which_weights_are_kept(monkeypatch, capsys):
+    interrupt_at(monkeypatch, 3)
+    history = fit(small_net(), val=Boxes(3), steps=50)
+    assert f"keeps the weights of step {history.best_step}, its best" in capsys.readouterr().out
+
+
 def interrupt_at(monkeypatch, step):
     """Press Ctrl-C, as the operating system does, while step number `step` runs."""
     original, calls = torch.Tensor.backward, []

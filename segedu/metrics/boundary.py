@@ -13,7 +13,7 @@ from segedu.metrics.semantic import ConfusionMatrix, two_pictures
 
 
 def border_band(mask: torch.Tensor, width: int) -> torch.Tensor:
-    """True at the pixels that lie at most `width` pixels from a pixel of another value (the trimap of FCN and DeepLab).
+    """True at the pixels that lie at most `width` pixels from a pixel of another value (DeepLab's trimap).
 
     mask: (H, W) or (N, H, W) integers; an ignored pixel (255) is a value of its own, so void has a border, too.
     width: ≥ 1, in pixels, measured as on a chess board (diagonal steps count as one).
