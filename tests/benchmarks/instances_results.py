@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 from _weighing import border_weighted
-from cells_results import RECIPE, SIZE, CellScores, Weighted, learn, samples, without_small
+from cells_results import CUT, RECIPE, SIZE, CellScores, Weighted, learn, samples, without_small
 from cells_results import network as small_unet
 from real_cells import Named, pieces, stretched
 from scipy import ndimage
@@ -170,7 +170,7 @@ def drawn_cells() -> dict[str, Callable[[int], Scores]]:
         segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
         return net
 
-    return arms_of(network, ToyCells("val", size=SIZE, instances=True), neck=0.02, smallest=5)
+    return arms_of(network, ToyCells("val", size=SIZE, instances=True), **CUT)
 
 
 def real_nuclei() -> dict[str, Callable[[int], Scores]]:

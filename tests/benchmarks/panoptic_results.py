@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 from _scoring import panoptic_scores
+from cells_results import CUT, SIZE
 from scipy import ndimage
 from torch import nn
 from torch.utils.data import Dataset
@@ -23,8 +24,6 @@ from segedu.instances import EVERY_NEIGHBOUR, Instances
 from segedu.labels import CELLS, STREET
 from segedu.models import PanopticDeepLab, PanopticOutput
 
-CELLS_SIZE = (96, 96)  # lesson 11's
-LESSON_11 = {"neck": 0.02, "smallest": 5}  # what suits these cells
 CELLS_RECIPE = {"steps": 120, "batch_size": 8, "learning_rate": 5e-3, "progress": False}
 Scores = dict[str, float]
 
@@ -62,7 +61,7 @@ def by_arrows(net: nn.Module, image: torch.Tensor) -> Instances:
 
 
 def by_distance(net: nn.Module, image: torch.Tensor) -> Instances:
-    return segedu.instance_segmentation(net, image, method="watershed", return_scores=True, **LESSON_11)
+    return segedu.instance_segmentation(net, image, method="watershed", return_scores=True, **CUT)
 
 
 def without_arrows(net: PanopticDeepLab, image: torch.Tensor) -> Instances:
@@ -109,10 +108,10 @@ def arms_of(network: Callable[[int], nn.Module], pictures: Dataset) -> dict[str,
 
 def cells() -> dict[str, Callable[[int], Scores]]:
     """Do arrows find more than other ways to read the same network? ToyCells, 100 pictures, 120 steps."""
-    train = ToyCells("train", length=100, size=CELLS_SIZE, instances=True, transform=whole)
+    train = ToyCells("train", length=100, size=SIZE, instances=True, transform=whole)
     build = partial(PanopticDeepLab, len(CELLS), in_channels=1)
     network = lru_cache(maxsize=1)(partial(learn, build, train, CELLS_RECIPE))
-    return arms_of(network, ToyCells("val", size=CELLS_SIZE, instances=True, transform=whole))
+    return arms_of(network, ToyCells("val", size=SIZE, instances=True, transform=whole))
 
 
 EXPERIMENTS = {"12_cells": cells}
