@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from skimage.data import astronaut, chelsea, coffee, rocket
 
 from segedu.crf import dense_crf, dense_crf_exact
 
@@ -55,6 +57,22 @@ def test_near_the_exact_sum_and_far_from_the_input(settings, labels, worst, unar
     assert np.abs(found - exact).mean() < worst
     assert np.abs(exact - probabilities).mean() > 0.05
     assert np.abs(dense_crf(probabilities, image, extra_ring=True, **settings) - exact).mean() < worst
+
+
+@pytest.mark.parametrize("settings", [{}, STRONG], ids=["release", "strong"])
+def test_an_extra_ring_halves_the_distance_from_the_exact_sum(settings):
+    """Labels that ignore the picture; four photographs, each made small and a piece of it, all together."""
+    pictures = []
+    for photo in (astronaut(), chelsea(), coffee(), rocket()):
+        pictures += [np.asarray(Image.fromarray(photo).resize((64, 48))), photo[100:148, 200:264]]
+    probabilities, distance = soft(blocks()), {False: 0.0, True: 0.0}
+    for image in pictures:
+        exact = dense_crf_exact(probabilities, image, **settings)
+        for ring in distance:
+            found = dense_crf(probabilities, image, extra_ring=ring, **settings)
+            distance[ring] += np.abs(found - exact).mean() / len(pictures)
+    assert distance[True] <= 0.5 * distance[False]
+    assert distance[False] < 0.035
 
 
 def test_exact_is_the_formula_written_out():

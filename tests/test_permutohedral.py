@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from segedu import permutohedral
 from segedu.permutohedral import add_filtered, embed, lattice, vertices
 
 F = np.float32
@@ -121,6 +122,21 @@ def test_an_extra_ring_is_nearer():
     true = exact(features.astype(float), values)
     few, more = (np.abs(filtered(lattice(features, extra_ring=ring), values) - true).mean() for ring in (False, True))
     assert more < 0.9 * few
+
+
+@pytest.mark.parametrize("d, reach", [(2, 7), (3, 4), (5, 2)])
+def test_a_whole_kernel_is_nearest_to_the_gaussian_on_a_finer_lattice(d, reach, monkeypatch):
+    """What 20 places in the middle of many give to all others, beside the Gaussian: as wide as without the ring the
+    kernel is too wide, and as fine as 1.08 it is too narrow."""
+    rng = np.random.default_rng(d)
+    middle, cloud = rng.uniform(-0.5, 0.5, (d, 20)), rng.uniform(-reach, reach, (d, 6000))
+    features, given = np.concatenate([middle, cloud], axis=1).astype(np.float32), np.eye(6020, 20, dtype=np.float32)
+    true, far = exact(features.astype(float), given), {}
+    ours = permutohedral.FINER
+    for finer in (1, ours, 1.08):
+        monkeypatch.setattr(permutohedral, "FINER", np.float32(finer))
+        far[finer] = np.abs(filtered(lattice(features, extra_ring=True), given) - true).sum()
+    assert min(far, key=far.get) == ours
 
 
 @pytest.mark.parametrize("d", [2, 5])
