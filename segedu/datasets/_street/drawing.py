@@ -34,9 +34,8 @@ def draw(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> tuple
     paint_fronts(canvas, walls)
     paint_sprites(canvas, sprites)
     paint_posts(canvas, poles)
-    shapes = [roof_shape(canvas, *roof) for roof in roofs]
-    shapes += [arm_shape(canvas, *arm) for arm in arms]
-    paint_shapes(canvas, shapes + car_shapes(canvas, cars))
+    paint_shapes(canvas, [roof_shape(canvas, *roof) for roof in roofs], rough=True)
+    paint_shapes(canvas, [arm_shape(canvas, *arm) for arm in arms] + car_shapes(canvas, cars))
     mask, ids = _truth(canvas)
     return develop(canvas, scene.weather, rng), mask, ids
 

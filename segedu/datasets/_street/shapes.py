@@ -22,13 +22,13 @@ class Shape(NamedTuple):
     number: int
     faces: list[tuple[int, int, int]]  # code, first corner, last corner + 1, in the order of painting
     corners: Sequence  # (column, row)
-    grain: bool = False  # whether the faces are rough
 
 
-def paint_shapes(canvas: Canvas, shapes: list[Shape]) -> None:
+def paint_shapes(canvas: Canvas, shapes: list[Shape], *, rough: bool = False) -> None:
+    """Paint shapes, the nearest last, in one image for all, as large as they need; rough: with grain on their faces."""
     if not shapes:
         return
-    shapes = sorted(shapes, key=attrgetter("number"), reverse=True)  # what is hidden by nearer ones need not be drawn
+    shapes = sorted(shapes, key=attrgetter("number"))
     count = np.array([len(shape.corners) for shape in shapes])
     start = np.cumsum(count) - count
     # Kept small, because Pillow counts in few bits; the slant of edges to corners so far off does not matter.
@@ -36,20 +36,21 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape]) -> None:
     corners = np.floor(corners + 0.5).astype(np.int32)
     low = np.maximum(np.minimum.reduceat(corners, start), 0)
     high = np.minimum(np.maximum.reduceat(corners, start) + 1, (canvas.width, canvas.height))
-    corners = (corners - np.repeat(low, count, 0)).ravel().tolist()
-    boxes = np.hstack([low, high, 2 * start[:, None]]).tolist()
-    for (number, faces, _, grain), (left, top, right, bottom, start) in zip(shapes, boxes, strict=True):
-        what = canvas.what[top:bottom, left:right]
-        if left >= right or top >= bottom or what.min() >= number * 256:
-            continue
-        image = Image.new("I", (right - left, bottom - top))
-        paint = ImageDraw.Draw(image)
+    seen = (low < high).all(1)
+    if not seen.any():
+        return
+    (left, top), (right, bottom) = low[seen].min(0).tolist(), high[seen].max(0).tolist()
+    corners = (corners - (left, top)).ravel().tolist()
+    image = Image.new("I", (right - left, bottom - top))
+    paint = ImageDraw.Draw(image)
+    for (number, faces, _), start in compress(zip(shapes, (2 * start).tolist(), strict=True), seen):
         for fill, first, last in faces:
             paint.polygon(corners[start + 2 * first : start + 2 * last], number * 256 + fill)
-        values = np.frombuffer(image.tobytes(), np.int32).reshape(what.shape)
-        if grain:
-            values = values + looks.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
-        np.maximum(what, values, out=what)
+    what = canvas.what[top:bottom, left:right]
+    values = np.frombuffer(image.tobytes(), np.int32).reshape(what.shape)
+    if rough:
+        values = values + looks.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
+    np.maximum(what, values, out=what)
 
 
 def car_shapes(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> list[Shape]:
@@ -99,4 +100,4 @@ def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
         outline.append(canvas.project(x0 + back, wall.top + rise, z0))
     else:  # the pointed end of a house
         outline.append(canvas.project((x0 + x1) / 2, wall.top + rise, z0))
-    return Shape(number, [(code(OWN, 15), 0, len(outline))], outline, grain=True)
+    return Shape(number, [(code(OWN, 15), 0, len(outline))], outline)
