@@ -24,7 +24,7 @@ def develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.nd
     light = canvas.light - np.uint16(128)
     light *= canvas.what < canvas.standing * 256  # things have a gain of their own
     light += np.uint16(128)
-    colour *= light.astype(np.uint64)
+    colour *= light
     lanes = colour.view(np.uint16)  # (H, 4 · W): three channels, and one that stays empty
     lanes >>= 7
     np.minimum(lanes, np.full(lanes.shape[1], 255, np.uint16), out=lanes)  # numpy is slower with one number
@@ -59,11 +59,9 @@ def _colours(canvas: Canvas) -> np.ndarray:
     used = np.zeros(len(canvas.objects) * 256, bool)
     used[what] = True
     used = np.flatnonzero(used)  # far fewer than there are
-    places, colours = [], []
-    for number in np.flatnonzero(np.bincount(used >> 8)).tolist():
-        for material, colour in canvas.objects[number].colours.items():
-            places.append(8 * number + material)
-            colours.append(colour)
+    seen = np.flatnonzero(np.bincount(used >> 8)).tolist()
+    places = [8 * number + material for number in seen for material in canvas.objects[number].colours]
+    colours = [colour for number in seen for colour in canvas.objects[number].colours.values()]
     palettes = np.tile(PALETTE, (len(canvas.objects), 1))
     palettes[places] = colours
     gains = np.array([thing.gain for thing in canvas.objects])

@@ -64,8 +64,10 @@ def _truth(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     labels = np.array([thing.label for thing in canvas.objects], np.uint8).take(owner, mode="clip")
     a, b, c, d = (labels[y::2, x::2].copy() for y in (0, 1) for x in (0, 1))
     first = ((a == b) & ((a == c) | (a == d))) | ((a == c) & (a == d))
-    mask = np.where(first, a, np.where((b == c) & (b == d), b, np.uint8(IGNORE_INDEX)))
-    instances = np.array([thing.instance for thing in canvas.objects], np.int32)
-    ids = instances.take(np.where(first, owner[::2, ::2], owner[::2, 1::2]), mode="clip")
+    mask, owners = np.full_like(a, IGNORE_INDEX), owner[::2, 1::2].copy()  # copyto is sooner than np.where
+    np.copyto(mask, b, where=(b == c) & (b == d))
+    np.copyto(mask, a, where=first)
+    np.copyto(owners, owner[::2, ::2], where=first)
+    ids = np.array([thing.instance for thing in canvas.objects], np.int32).take(owners, mode="clip")
     ids *= mask != IGNORE_INDEX
     return mask, ids

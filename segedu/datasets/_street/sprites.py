@@ -51,7 +51,8 @@ def paint_sprites(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
         what = canvas.what[place]
         if what.min() >= number * 256:
             continue
-        codes = codes.take(pick_y, 0).take(codes.shape[1] - 1 - pick_x if thing.mirrored else pick_x, 1)
+        pick_x = codes.shape[1] - 1 - pick_x if thing.mirrored else pick_x
+        codes = codes.take(pick_y, 0, mode="clip").take(pick_x, 1, mode="clip")  # no check of the range: sooner
         if thing.kind in looks.VEILED:
             veil = canvas.veil[place]
             np.copyto(veil, number, where=(codes > HOLE) & (codes < 0) & (veil < number))
