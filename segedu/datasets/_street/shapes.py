@@ -43,9 +43,9 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape], *, rough: bool = False) ->
     corners = (corners - (left, top)).ravel().tolist()
     image = Image.new("I", (right - left, bottom - top))
     paint = ImageDraw.Draw(image)
-    for (number, faces, _), start in compress(zip(shapes, (2 * start).tolist(), strict=True), seen):
+    for (number, faces, _), own in compress(zip(shapes, (2 * start).tolist(), strict=True), seen):
         for fill, first, last in faces:
-            paint.polygon(corners[start + 2 * first : start + 2 * last], number * 256 + fill)
+            paint.polygon(corners[own + 2 * first : own + 2 * last], number * 256 + fill)
     what = canvas.what[top:bottom, left:right]
     values = np.frombuffer(image.tobytes(), np.int32).reshape(what.shape)
     if rough:
