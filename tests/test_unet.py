@@ -19,11 +19,13 @@ FORMS = {
     "without skips": {"skips": False},
     "half size": {"stride": 2, "depth": 3},
     "quarter size": {"stride": 4, "depth": 2, "upsampling": "bilinear"},
+    "quick": {"stride": 4, "depth": 2, "stem": "strided", "upsampling": "bilinear", "convolutions": 1},
     "shallow": {"depth": 2, "in_channels": 1},
     "unpadded": {"padding": False, "depth": 3},
+    "unpadded single": {"padding": False, "depth": 2, "convolutions": 1},
     "unpadded residual": {"padding": False, "depth": 2, "residual": True, "stride": 2},
 }
-SIDES = {"unpadded": 92, "unpadded residual": 88}
+SIDES = {"unpadded": 92, "unpadded single": 82, "unpadded residual": 88}
 
 
 def unet(num_classes=3, *, seed=0, width=4, **options) -> UNet:
@@ -143,34 +145,38 @@ def test_an_unpadded_network_refuses_a_wrong_size_and_names_the_next(depth, size
         model(torch.zeros(1, 3, *size))
 
 
-@pytest.mark.parametrize(("depth", "stride", "sides"), [(1, 1, (1, 30)), (2, 2, (80, 105)), (3, 1, (85, 102))])
-def test_what_is_not_refused_works_and_nothing_that_works_is_refused(depth, stride, sides):
+@pytest.mark.parametrize(
+    ("depth", "stride", "convolutions", "sides"),
+    [(1, 1, 2, (1, 30)), (2, 2, 2, (80, 105)), (3, 1, 2, (85, 102)), (2, 1, 1, (15, 40))],
+)
+def test_what_is_not_refused_works_and_nothing_that_works_is_refused(depth, stride, convolutions, sides):
     """Against torch itself: the plain chain of layers, run on tensors without content."""
     with torch.device("meta"):
-        model = unet(depth=depth, padding=False, stride=stride)
+        model = unet(depth=depth, padding=False, stride=stride, convolutions=convolutions)
 
     def chain(side):
         if side % stride:
             return None
         side //= stride
         for _ in range(depth):
-            side -= 4
+            side -= 2 * convolutions
             if side < 2 or side % 2:
                 return None
             side //= 2
-        side -= 4
+        side -= 2 * convolutions
         for _ in range(depth):
-            side = 2 * side - 4
+            side = 2 * side - 2 * convolutions
         return stride * side if side > 0 else None
 
+    wide = stride * {2: 124, 1: 126}[convolutions]  # this side fits
     for side in range(*sides):
-        image = torch.zeros(1, 3, side, 124 * stride, device="meta")
+        image = torch.zeros(1, 3, side, wide, device="meta")
         expected = chain(side)
         if expected is None:
             with pytest.raises(ValueError, match="next size"):
                 model(image)
         else:
-            assert model(image).shape[-2] == model.output_size((side, 124 * stride))[0] == expected
+            assert model(image).shape[-2] == model.output_size((side, wide))[0] == expected
 
 
 def interval(first, last, depth):
@@ -318,11 +324,34 @@ def test_bilinear_scores_are_enlarged_from_one_a_place():
     torch.testing.assert_close(logits, enlarged[..., :61, :])
 
 
+def test_a_strided_stem_halves_by_convolutions_that_double_the_channels():
+    model = unet(width=12, stride=4, stem="strided", depth=2, convolutions=1)
+    shapes = [(layer.in_channels, layer.out_channels, layer.stride) for layer in convolutions(model)[:3]]
+    assert shapes == [(3, 6, (2, 2)), (6, 12, (2, 2)), (12, 12, (1, 1))]
+    assert len(convolutions(model)) == 2 + 3 + 2 + 2 + 1, "stem, sizes down, doublings, sizes up, score"
+    whole = unet(stem="strided")  # with stride 1 there is nothing to halve
+    assert whole(torch.rand(1, 3, 32, 32)).shape == (1, 3, 32, 32) and not len(whole.stem)
+
+
+def test_bilinear_maps_are_enlarged_after_their_channels_are_halved():
+    model = jolt(unet(depth=1, upsampling="bilinear"))
+    halve, enlarged = model.enlarge[0][0], []
+    model.enlarge[0].register_forward_hook(lambda layer, inputs, output: enlarged.append((inputs[0], output)))
+    model(torch.rand(1, 3, 16, 24))
+    before, after = enlarged[0]
+    first = torch.nn.functional.interpolate(before, scale_factor=2, mode="bilinear")
+    torch.testing.assert_close(after, halve(first))  # in either order: bilinear weights sum to one
+
+
 def test_wrong_input_is_named():
+    for wrong in ({"stem": "pool"}, {"stem": "strided", "stride": 2, "padding": False}):
+        with pytest.raises(ValueError, match="stem='.*' and, with padding, 'strided'"):
+            UNet(2, **wrong)
     with pytest.raises(ValueError, match="upsampling='nearest'"):
         UNet(2, upsampling="nearest")
-    with pytest.raises(ValueError, match="depth=0"):
-        UNet(2, depth=0)
+    for wrong in ({"depth": 0}, {"stride": 3}, {"convolutions": 0}):
+        with pytest.raises(ValueError, match="{}={} should be".format(*next(iter(wrong.items())))):
+            UNet(2, **wrong)
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\)"):
         unet()(torch.zeros(1, 1, 64, 64))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import count
+from itertools import count, pairwise
 
 import torch
 from torch import nn
@@ -27,9 +27,12 @@ class UNet(nn.Module):
     stride:  1 works at the picture's full size, as in the paper. 2 works at half of it, about three times as fast at
              the same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
              scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 likewise, 4×4.
-    upsampling: what gives a place's pixels their scores where stride is 2 or 4. "shuffle": each pixel has its own, so
-             lines one pixel wide can be drawn. "bilinear": a place has one score a class, enlarged bilinearly as in
-             FCN: learns streets sooner.
+    stem:    how the picture gets to half or a quarter of its size. "shuffle": see stride. "strided": by 3×3
+             convolutions with stride 2, batch normalisation and ReLU; with padding only.
+    upsampling: how maps and scores are enlarged. "shuffle": by weights that each pixel has of its own, in transposed
+             convolutions and in the scores of a place's pixels, so lines one pixel wide can be drawn. "bilinear":
+             bilinearly, maps after a 1×1 convolution that halves their channels, scores from one a place and class.
+    convolutions: how many 3×3 convolutions work at each size, 2 as in the paper or 1.
     batch_norm: batch normalisation between convolution and ReLU; the paper has none.
     residual:   each pair of convolutions adds to its input (through a 1×1 convolution) instead of replacing it.
     skips:      False leaves the skips away. Enlarging then keeps its channels instead of halving them, so that the
@@ -37,7 +40,8 @@ class UNet(nn.Module):
     dropout:    the probability at the end of the contracting path: in the last map before the last pool, and at the
                 bottom.
     All weights start Gaussian with standard deviation √(2/N), N the connections into one unit (section 3 of the paper).
-    Raises ValueError for a depth under 1, another upsampling, and for a picture whose size `output_size` refuses.
+    Raises ValueError for another stride, stem or upsampling, a depth or convolutions under 1, and for a picture whose
+    size `output_size` refuses.
     """
 
     def __init__(
@@ -49,7 +53,9 @@ class UNet(nn.Module):
         depth: int = 4,
         padding: bool = True,
         stride: int = 1,
+        stem: str = "shuffle",
         upsampling: str = "shuffle",
+        convolutions: int = 2,
         batch_norm: bool = True,
         residual: bool = False,
         skips: bool = True,
@@ -58,30 +64,44 @@ class UNet(nn.Module):
         super().__init__()
         if depth < 1:
             raise ValueError(f"depth={depth} should be at least 1: so often a U-Net halves the height and width.")
+        if stride not in (1, 2, 4, 8):
+            raise ValueError(f"stride={stride} should be 1, 2, 4 or 8: it works at such a part of the size.")
+        if convolutions < 1:
+            raise ValueError(f"convolutions={convolutions} should be at least 1: so many work at each size.")
         if upsampling not in ("shuffle", "bilinear"):
             raise ValueError(f"upsampling={upsampling!r} is unknown; a U-Net has 'shuffle' and 'bilinear'.")
+        if stem not in ("shuffle", "strided") or (stem == "strided" and not padding):
+            raise ValueError(f"stem={stem!r} is unknown here; a U-Net has 'shuffle' and, with padding, 'strided'.")
         self.config = {
             "num_classes": num_classes, "in_channels": in_channels, "width": width, "depth": depth, "padding": padding,
-            "stride": stride, "upsampling": upsampling, "batch_norm": batch_norm, "residual": residual, "skips": skips,
-            "dropout": dropout,
+            "stride": stride, "stem": stem, "upsampling": upsampling, "convolutions": convolutions,
+            "batch_norm": batch_norm, "residual": residual, "skips": skips, "dropout": dropout,
         }  # fmt: skip
         self.depth, self.padding, self.stride, self.skips = depth, padding, stride, skips
+        self.lost = 0 if padding else 2 * convolutions  # rows that the convolutions of one size take away
         self.bilinear = upsampling == "bilinear"
         channels = [width * 2**level for level in range(depth + 1)]
 
-        def pair(inputs: int, outputs: int) -> nn.Module:
-            convolutions = two_convolutions(inputs, outputs, padding=padding, batch_norm=batch_norm)
-            return Residual(convolutions, inputs, outputs) if residual else convolutions
+        def block(inputs: int, outputs: int) -> nn.Module:
+            layers = rectified([inputs] + [outputs] * convolutions, padding=padding, batch_norm=batch_norm)
+            return Residual(layers, inputs, outputs) if residual else layers
+
+        def twice(inputs: int, outputs: int) -> nn.Module:
+            if not self.bilinear:
+                return nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+            return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.Upsample(scale_factor=2, mode="bilinear"))
 
         self.normalise = Normalise(in_channels)
-        inputs = [in_channels * stride**2, *channels[:-2]]
-        self.down = nn.ModuleList(pair(i, o) for i, o in zip(inputs, channels[:-1], strict=True))
-        self.bottom = pair(channels[-2], channels[-1])
+        if stem == "shuffle":
+            first, self.stem = in_channels * stride**2, nn.PixelUnshuffle(stride)
+        else:  # the channels double with each halving, up to width
+            halving = [in_channels] + [width * 2**step // stride for step in range(1, stride.bit_length())]
+            first, self.stem = halving[-1], rectified(halving, stride=2, batch_norm=batch_norm)
+        self.down = nn.ModuleList(block(i, o) for i, o in pairwise([first, *channels[:-1]]))
+        self.bottom = block(channels[-2], channels[-1])
         self.dropout = nn.Dropout(dropout)
-        self.enlarge = nn.ModuleList(
-            nn.ConvTranspose2d(2 * c, c if skips else 2 * c, 2, stride=2) for c in reversed(channels[:-1])
-        )
-        self.up = nn.ModuleList(pair(2 * c, c) for c in reversed(channels[:-1]))
+        self.enlarge = nn.ModuleList(twice(2 * c, c if skips else 2 * c) for c in reversed(channels[:-1]))
+        self.up = nn.ModuleList(block(2 * c, c) for c in reversed(channels[:-1]))
         self.score = nn.Conv2d(width, num_classes if self.bilinear else num_classes * stride**2, 1)
         self.apply(start_gaussian)
 
@@ -104,7 +124,7 @@ class UNet(nn.Module):
             multiple = self.stride * 2**self.depth
             x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
-        x = F.pixel_unshuffle(x, self.stride).contiguous(memory_format=torch.channels_last)
+        x = self.stem(x.contiguous(memory_format=torch.channels_last)).contiguous(memory_format=torch.channels_last)
         seen = []
         for level, convolutions in enumerate(self.down, start=1):
             x = convolutions(x)
@@ -134,9 +154,10 @@ class UNet(nn.Module):
         """
         if self.padding:
             return tuple(size)
-        output = tuple(unpadded(side, self.depth, self.stride) for side in size)
+        form = self.depth, self.stride, self.lost
+        output = tuple(unpadded(side, *form) for side in size)
         if None in output:
-            works = tuple(next(n for n in count(side) if unpadded(n, self.depth, self.stride)) for side in size)
+            works = tuple(next(n for n in count(side) if unpadded(n, *form)) for side in size)
             raise ValueError(
                 f"A picture of {size[0]} × {size[1]} pixels does not fit an unpadded U-Net of depth {self.depth}: each "
                 f"pool must see an even size, and something must be left. The next size that fits is {works[0]} × "
@@ -146,7 +167,7 @@ class UNet(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions whose result is added to what went in (He et al., arXiv 1512.03385, section 3.2)."""
+    """Convolutions whose result is added to what went in (He et al., arXiv 1512.03385, section 3.2)."""
 
     def __init__(self, convolutions: nn.Sequential, in_channels: int, out_channels: int):
         super().__init__()
@@ -158,13 +179,13 @@ class Residual(nn.Module):
         return F.relu(crop(self.shortcut(x), change) + change)
 
 
-def two_convolutions(in_channels: int, out_channels: int, *, padding: bool, batch_norm: bool) -> nn.Sequential:
-    """Two 3×3 convolutions, each followed by batch normalisation (if asked for) and ReLU."""
+def rectified(channels: list[int], *, stride: int = 1, padding: bool = True, batch_norm: bool = True) -> nn.Sequential:
+    """3×3 convolutions from each of `channels` to the next, each with batch normalisation (if asked for) and ReLU."""
     layers = []
-    for inputs in (in_channels, out_channels):
-        layers.append(nn.Conv2d(inputs, out_channels, 3, padding=1 if padding else 0, bias=not batch_norm))
+    for inputs, outputs in pairwise(channels):
+        layers.append(nn.Conv2d(inputs, outputs, 3, stride, padding=1 if padding else 0, bias=not batch_norm))
         if batch_norm:
-            layers.append(nn.BatchNorm2d(out_channels))
+            layers.append(nn.BatchNorm2d(outputs))
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
@@ -175,22 +196,22 @@ def crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return larger[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 
 
-def unpadded(side: int, depth: int, stride: int = 1) -> int | None:
+def unpadded(side: int, depth: int, stride: int = 1, lost: int = 4) -> int | None:
     """How many pixels of `side` come out of an unpadded U-Net; None where a pool meets an odd size or nothing is left.
 
-    Two 3×3 convolutions take 4 pixels away.
+    lost: how many the convolutions of one size take away; two 3×3 convolutions take 4.
     """
     if side % stride:
         return None
     side //= stride
     for _ in range(depth):
-        side -= 4
+        side -= lost
         if side % 2:
             return None
         side //= 2
-    side -= 4
+    side -= lost
     for _ in range(depth):
-        side = 2 * side - 4
+        side = 2 * side - lost
     return stride * side if side > 0 else None
 
 
