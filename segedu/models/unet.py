@@ -28,7 +28,7 @@ class UNet(nn.Module):
              the same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
              scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 likewise, 4×4.
     stem:    how the picture gets to half or a quarter of its size. "shuffle": see stride. "strided": by 3×3
-             convolutions with stride 2, batch normalisation and ReLU; with padding only.
+             convolutions with stride 2, whose channels double up to `width`; with padding only.
     upsampling: how maps and scores are enlarged. "shuffle": by weights that each pixel has of its own, in transposed
              convolutions and in the scores of a place's pixels, so lines one pixel wide can be drawn. "bilinear":
              bilinearly, maps after a 1×1 convolution that halves their channels, scores from one a place and class.
@@ -124,7 +124,7 @@ class UNet(nn.Module):
             multiple = self.stride * 2**self.depth
             x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
-        x = self.stem(x.contiguous(memory_format=torch.channels_last)).contiguous(memory_format=torch.channels_last)
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
         seen = []
         for level, convolutions in enumerate(self.down, start=1):
             x = convolutions(x)

@@ -113,7 +113,10 @@ ARMS = {
     "FCN-8s": Arm(partial(FCN, CLASSES), rate=3e-3),
     "DeepLab v3+": Arm(partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3)), rate=3e-3),
     "U-Net": Arm(partial(UNet, CLASSES), rate=1e-2),
-    "U-Net, stride 4": Arm(partial(UNet, CLASSES, width=24, depth=3, stride=4, upsampling="bilinear"), rate=1e-2),
+    "U-Net, strided stem": Arm(
+        partial(UNet, CLASSES, width=32, depth=3, stride=4, stem="strided", upsampling="bilinear", convolutions=1),
+        rate=6e-3,
+    ),
     **{f"{name}, as documented": Arm(build) for name, build in PEERS.items()},
     **{f"{name}, our recipe": Arm(build, rate=1e-3) for name, build in PEERS.items()},
     "SqueezeNet, pretrained": Arm(PretrainedSqueezeNet, rate=1e-3),
