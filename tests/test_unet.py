@@ -349,9 +349,9 @@ def test_wrong_input_is_named():
             UNet(2, **wrong)
     with pytest.raises(ValueError, match="upsampling='nearest'"):
         UNet(2, upsampling="nearest")
-    for wrong in ({"depth": 0}, {"stride": 3}, {"convolutions": 0}):
-        with pytest.raises(ValueError, match="{}={} should be".format(*next(iter(wrong.items())))):
-            UNet(2, **wrong)
+    for option, value in (("depth", 0), ("stride", 3), ("convolutions", 0)):
+        with pytest.raises(ValueError, match=f"{option}={value} should be"):
+            UNet(2, **{option: value})
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\)"):
         unet()(torch.zeros(1, 1, 64, 64))
 

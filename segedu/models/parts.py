@@ -32,15 +32,22 @@ class Normalise(nn.Module):
 
 
 def convolution(
-    in_channels: int, out_channels: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: bool = True,
+    batch_norm: bool = True,
 ) -> nn.Sequential:
     """A convolution that keeps the size (or divides it by `stride`, rounding up), batch normalisation, ReLU.
 
-    kernel: odd; 3 is the usual 3×3.
+    kernel: odd; 3 is the usual 3×3. padding=False loses the places at the edges; batch_norm=False has a bias instead.
     """
-    padding = dilation * (kernel // 2)
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
+    pad = dilation * (kernel // 2) if padding else 0
+    bias = not batch_norm
+    layers = [nn.Conv2d(in_channels, out_channels, kernel, stride, padding=pad, dilation=dilation, bias=bias)]
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(out_channels))
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))

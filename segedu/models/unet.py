@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise
+from segedu.models.parts import Normalise, convolution
 
 
 class UNet(nn.Module):
@@ -26,7 +26,7 @@ class UNet(nn.Module):
              to the middle of the picture; `output_size` says how many there are, and which sizes do not work.
     stride:  1 works at the picture's full size, as in the paper. 2 works at half of it, about three times as fast at
              the same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
-             scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 likewise, 4×4.
+             scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 and 8 likewise.
     stem:    how the picture gets to half or a quarter of its size. "shuffle": see stride. "strided": by 3×3
              convolutions with stride 2, whose channels double up to `width`; with padding only.
     upsampling: how maps and scores are enlarged. "shuffle": by weights that each pixel has of its own, in transposed
@@ -83,7 +83,7 @@ class UNet(nn.Module):
         channels = [width * 2**level for level in range(depth + 1)]
 
         def block(inputs: int, outputs: int) -> nn.Module:
-            layers = rectified([inputs] + [outputs] * convolutions, padding=padding, batch_norm=batch_norm)
+            layers = chained([inputs] + [outputs] * convolutions, padding=padding, batch_norm=batch_norm)
             return Residual(layers, inputs, outputs) if residual else layers
 
         def twice(inputs: int, outputs: int) -> nn.Module:
@@ -96,7 +96,7 @@ class UNet(nn.Module):
             first, self.stem = in_channels * stride**2, nn.PixelUnshuffle(stride)
         else:  # the channels double with each halving, up to width
             halving = [in_channels] + [width * 2**step // stride for step in range(1, stride.bit_length())]
-            first, self.stem = halving[-1], rectified(halving, stride=2, batch_norm=batch_norm)
+            first, self.stem = halving[-1], chained(halving, stride=2, batch_norm=batch_norm)
         self.down = nn.ModuleList(block(i, o) for i, o in pairwise([first, *channels[:-1]]))
         self.bottom = block(channels[-2], channels[-1])
         self.dropout = nn.Dropout(dropout)
@@ -179,15 +179,9 @@ class Residual(nn.Module):
         return F.relu(crop(self.shortcut(x), change) + change)
 
 
-def rectified(channels: list[int], *, stride: int = 1, padding: bool = True, batch_norm: bool = True) -> nn.Sequential:
-    """3×3 convolutions from each of `channels` to the next, each with batch normalisation (if asked for) and ReLU."""
-    layers = []
-    for inputs, outputs in pairwise(channels):
-        layers.append(nn.Conv2d(inputs, outputs, 3, stride, padding=1 if padding else 0, bias=not batch_norm))
-        if batch_norm:
-            layers.append(nn.BatchNorm2d(outputs))
-        layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
+def chained(channels: list[int], **form) -> nn.Sequential:
+    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `parts.convolution`."""
+    return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in convolution(i, o, **form)))
 
 
 def crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from segedu.datasets import Membranes, ToyCells, ToyStreet
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.metrics import ConfusionMatrix, rand_error, size_stratified_iou
 from segedu.models import FCN, UNet
-from segedu.models.unet import rectified, start_gaussian
+from segedu.models.unet import chained, start_gaussian
 
 WIDTH = 8
 RECIPE = {"steps": 100, "batch_size": 4, "learning_rate": 5e-3, "progress": False}
@@ -41,7 +41,7 @@ class Added(UNet):
     def __init__(self, num_classes: int, **form):
         super().__init__(num_classes, **form)
         self.up = nn.ModuleList(
-            nn.Sequential(Halves(), *rectified([c, c, c])) for c in (layer.out_channels for layer in self.enlarge)
+            nn.Sequential(Halves(), *chained([c, c, c])) for c in (layer.out_channels for layer in self.enlarge)
         )
         self.up.apply(start_gaussian)
 

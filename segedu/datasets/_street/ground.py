@@ -17,8 +17,7 @@ def paint_sky(canvas: Canvas, weather: Weather) -> None:
     canvas.what[:] = code(OWN)
     horizon = min(max(int(canvas.horizon) + 2, 1), canvas.height)
     rows = np.arange(horizon)
-    light = looks.clouds(canvas.width).take(rows * 240 // canvas.height + weather.cloud_place & 255, axis=0)
-    light = light * weather.clouds
+    light = looks.clouds(canvas.width)[rows * 240 // canvas.height + weather.cloud_place & 255] * weather.clouds
     light += (128 - (horizon - rows) * (weather.gradient / horizon))[:, None]
     np.maximum(light, np.full(canvas.width, 20.0), out=light)  # numpy is slower with a number than with a row of it
     np.minimum(light, np.full(canvas.width, 255.0), out=light)
