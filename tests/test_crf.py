@@ -59,6 +59,7 @@ def test_near_the_exact_sum_and_far_from_the_input(settings, labels, worst, unar
     assert np.abs(dense_crf(probabilities, image, extra_ring=True, **settings) - exact).mean() < worst
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, STRONG], ids=["release", "strong"])
 def test_an_extra_ring_halves_the_distance_from_the_exact_sum(settings):
     """Labels that ignore the picture; three scenes, four photographs made small and a piece of each, all together."""
