@@ -1,4 +1,4 @@
-"""Set up and start: python start.py lab [--no-browser] [--fresh] | test | fast | notebooks [NAME ...] | lint | bench.
+"""Set up and start: python start.py lab [--no-browser] [--fresh] | test | fast | notebooks [NAME ...] | lint | bench | prove [NAME ...].
 
 Makes .venv beside this file, installs the project into it when pyproject.toml is new, and runs what was asked."""
 import sys
@@ -25,6 +25,7 @@ COMMANDS = {
     "notebooks": [ROOT / "tests" / "store_notebooks.py"],
     "lint": ["-m", "ruff", "check", "."],
     "bench": [ROOT / "tests" / "benchmarks"],
+    "prove": [ROOT / "tools" / "prove.py"],
 }
 
 
