@@ -17,7 +17,8 @@ import prove
 def said_by(code, **names):
     """What the asserts of a cell with this code write down."""
     lines = []
-    claims = another_machine.Claims(SimpleNamespace(execution_count=3), lines.append)
+    claims = another_machine.Claims(lines.append)
+    claims.next_cell(SimpleNamespace(store_history=True))
     tree = claims.visit(ast.parse(code))
     exec(compile(tree, "cell", "exec"), {claims.NAME: claims, **names})
     return lines
@@ -41,7 +42,7 @@ def said_by(code, **names):
 def test_an_assert_tells_how_far_it_was_from_failing(code, held, distances):
     line = said_by(code)[-1]
     assert line["held"] == held and list(line["margins"].values()) == distances
-    assert line["cell"] == 3 and line["source"] in ast.unparse(ast.parse(code))
+    assert line["cell"] == 0 and line["source"] in ast.unparse(ast.parse(code))
 
 
 def test_what_an_assert_raises_is_noted_and_the_rest_of_the_cell_runs():
@@ -55,7 +56,7 @@ def lines_of(*values, held=True, cell=2, source="a < b"):
 
 def test_the_distance_is_that_of_the_nearest_run_in_standard_deviations():
     (claim,) = prove.judged(lines_of(3.0, 5.0, 4.0))
-    assert claim == {"cell": 1, "claim": "a < b", "fails": 0, "of": 3, "distance": 3.0, "error": None}
+    assert claim == {"cell": 2, "claim": "a < b", "fails": 0, "of": 3, "distance": 3.0, "error": None}
     assert prove.is_sound(claim) and not prove.is_sound(prove.judged(lines_of(1.5, 3.5, 2.5))[0])
 
 
@@ -72,7 +73,7 @@ def test_an_assert_in_a_loop_is_as_near_as_its_nearest_turn():
 
 def test_a_cell_that_stops_is_a_failure():
     runs = [[], [{"cell": 5, "error": "ValueError: no"}]]
-    assert [(c["cell"], c["fails"], c["error"]) for c in prove.judged(runs)] == [(4, 1, "ValueError: no")]
+    assert [(c["cell"], c["fails"], c["error"]) for c in prove.judged(runs)] == [(5, 1, "ValueError: no")]
 
 
 def test_machines_differ_in_threads_and_instructions():

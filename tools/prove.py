@@ -63,7 +63,7 @@ def run(path: Path, number: int) -> list:
             for index, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, index)
         errors = [
-            {"cell": cell.execution_count, "error": f"{output.ename}: {output.evalue}"}
+            {"cell": cell.execution_count - 1, "error": f"{output.ename}: {output.evalue}"}
             for cell in notebook.cells
             for output in cell.get("outputs", [])
             if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", [])
@@ -100,7 +100,7 @@ def judged(runs: list[list]) -> list[dict]:
         for line in lines:
             if isinstance(line, int):
                 continue
-            claim = (line["cell"] - 1, line.get("source", "the cell stops"))
+            claim = (line["cell"], line.get("source", "the cell stops"))
             if claim not in order:
                 order.append(claim)
             seen[claim] += 1  # an assert in a loop speaks more than once
