@@ -4,7 +4,7 @@
     python start.py release
 
 Both stand in pyproject.toml, and from there are written wherever they are named. `address` needs no .venv. `release`
-makes the wheel of the last commit, the same bytes on every machine that has the same setuptools.
+makes the wheel of the last commit: the same bytes in every clone, whenever it is made, by the same setuptools.
 """
 
 from __future__ import annotations
@@ -98,8 +98,10 @@ def build(root: Path, folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         archive = subprocess.check_output(["git", "archive", "--format=zip", "HEAD", *PACKAGED], cwd=root)
         zipfile.ZipFile(io.BytesIO(archive)).extractall(scratch)
-        code = "import sys; from setuptools.build_meta import build_wheel; build_wheel('wheels')"
-        subprocess.run([sys.executable, "-c", code], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+        code = "from setuptools.build_meta import build_wheel; build_wheel('wheels')"
+        done = subprocess.run([sys.executable, "-c", code], cwd=scratch, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"setuptools could not make the wheel:\n{done.stderr}")
         (made,) = Path(scratch, "wheels").glob("*.whl")
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(made) as source, zipfile.ZipFile(folder / made.name, "w") as target:
