@@ -5,11 +5,16 @@
 Every network learns by `segedu.fit` from the same random pictures (size and batch of learning_per_minute.py, and its
 seconds), in each precision in turn, round by round, so that slow seconds of the machine meet all of them. Printed are
 medians over the rounds; a factor is the median of the factors within a round. Nothing is stored.
+
+Measure on a machine at rest, or on one thread (OMP_NUM_THREADS=1): what else runs takes more from bfloat16 than from
+float32, whatever OMP_WAIT_POLICY says. Two threads on one core took 3.6 times the computing time of one alone in
+bfloat16, 1.5 times in float32 (U-Net with a strided stem), as if oneDNN's threads wait for each other without sleep.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 
@@ -76,6 +81,8 @@ def main() -> None:
     names = [name for name in NETWORKS if not options.only or name.startswith(tuple(options.only))]
     if not names or options.rounds < 1:
         parser.error(f"at least one round, and beginnings of these names: {', '.join(NETWORKS)}")
+    if torch.get_num_threads() > 1 and hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print("Other programs run here, which slows bfloat16 most: wait until they end, or set OMP_NUM_THREADS=1.")
     torch.manual_seed(0)
     networks = {name: NETWORKS[name]() for name in names}
     precisions = ["float32", "bfloat16", *(["float16"] if runtime.device().type == "cuda" else [])]
