@@ -1,4 +1,4 @@
-"""The only door to disk and network: shipped files, data folders, checksummed fetching, whole-or-nothing writes."""
+"""Shipped files, data folders, checksummed fetching (the only door to the network), whole-or-nothing writes."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +34,11 @@ class LabelTable:
                 f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours."
             )
         for kind, values in (("name", self.names), ("colour", self.colours)):
-            twice = sorted({value for value in values if values.count(value) > 1})
+            twice = sorted(value for value, count in Counter(values).items() if count > 1)
             if twice:
                 raise ValueError(f"The {kind} {twice[0]!r} stands twice in the label table; each class needs its own.")
-        unknown = [name for name in self.things if name not in self.names]
+        known = set(self.names)
+        unknown = [name for name in self.things if name not in known]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is among the things but not among the names {self.names}.")
 

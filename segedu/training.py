@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm.auto import tqdm
 
-from segedu import checkpoints, runtime
+from segedu import checkpoints, headers, runtime
 from segedu.inference import evaluation_mode, predict_logits
 from segedu.losses import cross_entropy
 from segedu.masks import validate_mask
@@ -49,6 +48,10 @@ class History:
     @property
     def pictures_per_second(self) -> float:
         return self.pictures / self.seconds if self.seconds else math.nan
+
+
+# One entry of each kind, for the form of a history.
+EXAMPLE = History([0.0], [0.0], [{"step": 0, "mean_iou": 0.0, "pixel_accuracy": 0.0}])
 
 
 def fit(
@@ -174,7 +177,6 @@ class _Run:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.history, self.step, self.first_step = History(), 0, 0
         self.best: dict[str, torch.Tensor] = {}
-        self.progress = tqdm(disable=True)
         self.seconds_before, self.started = 0.0, time.perf_counter()
         self.scheduler = budget.schedule(optimizer, self.seconds)
         self.scaler = torch.amp.GradScaler(runtime.device().type, enabled=recipe["precision"] == "float16")
@@ -189,6 +191,8 @@ class _Run:
 
     @contextlib.contextmanager
     def bar(self, progress: bool) -> Iterator[None]:
+        from tqdm.auto import tqdm  # here: in a notebook it imports ipywidgets, which `import segedu` must not
+
         with tqdm(total=self.budget.steps, initial=self.step, unit="step", disable=not progress) as self.progress:
             yield
 
@@ -248,8 +252,8 @@ class _Run:
                 f"{self.checkpoint} holds an earlier training. Go on with it by resume=True, or choose another file."
             )
         tensors, header = checkpoints.read(self.checkpoint)
-        notes = header["notes"]
-        here = self._notes()
+        notes, here = header["notes"], self._notes()
+        headers.check_training(self.checkpoint, tensors, notes, here | {"history": asdict(EXAMPLE)}, self)
         for name in ("recipe", "budget"):
             if notes.get(name) != here[name]:
                 raise ValueError(

@@ -1,6 +1,7 @@
 """ToyStreet.clip: the same bits always, ids that last, things that move, hide, leave and return; stills stay stills."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,10 +68,9 @@ def test_cars_share_a_speed_parked_ones_stay_and_shadows_go_along():
     before = {item.instance: item for item in scene.items if item.kind != "wall" and item.instance}
     after = {item.instance: item for item in later.items if item.kind != "wall" and item.instance}
     ways = {1: set(), -1: set()}
-    half = scene.ground.borders[scene.ground.road]
     for number, item in after.items():
         moved = item.z - before[number].z
-        if item.kind == "car" and abs(abs(item.x) - (half - 1)) > 0.01 and abs(item.turn[1]) > 0.9:
+        if item.kind == "car" and not item.parked and abs(item.turn[1]) > 0.9:
             ways[1 if moved > 0 else -1].add(round(abs(moved) / abs(item.turn[1]), 6))
         elif item.kind in ("pole", "sign", "box", "car"):
             assert (item.x, item.z) == (before[number].x, before[number].z)
@@ -79,6 +79,28 @@ def test_cars_share_a_speed_parked_ones_stay_and_shadows_go_along():
     for number, item in after.items():
         if (before[number].x, before[number].z) in {spot[:2] for spot in scene.ground.spots}:
             assert (item.x, item.z) in spots
+
+
+def test_parked_cars_and_shadows_are_known_by_what_they_are_not_by_where_they_stand():
+    driven = set()
+    for index in range(12):
+        scene = STREETS.scene(index)
+        aside = [replace(item, x=item.x + 0.01) if item.kind == "car" else item for item in scene.items]
+        spots = [spot._replace(x=spot.x + 0.02) for spot in scene.ground.spots]
+        moved = replace(scene, items=aside, ground=replace(scene.ground, spots=spots))
+        later = Motion(moved, Chance(np.random.default_rng(0))).at(0.25)
+        start = {item.instance: (item.x, item.z) for item in aside if item.kind != "wall" and item.instance}
+        end = {item.instance: (item.x, item.z) for item in later.items if item.kind != "wall" and item.instance}
+        way = {number: (x - start[number][0], z - start[number][1]) for number, (x, z) in end.items()}
+        for item in later.items:
+            if item.kind == "car":
+                assert (way[item.instance] == (0, 0)) == item.parked
+                driven.add(item.parked)
+        for before, after in zip(spots, later.ground.spots, strict=True):
+            if before.owner in way:
+                assert (after.x - before.x, after.z - before.z) == pytest.approx(way[before.owner])
+                driven.add("shadow")
+    assert driven == {True, False, "shadow"}
 
 
 def test_the_camera_swings_to_both_sides():

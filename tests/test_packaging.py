@@ -34,6 +34,20 @@ manifest = files.shipped("manifests", "camvid.sha256")
 print(segedu.__file__, manifest, len(manifest.read_bytes()), sep="\\n")
 """
 
+# as a notebook's kernel does it: where tqdm sees one, it takes ipywidgets
+IMPORT_IN_A_KERNEL = """
+import sys
+from ipykernel.zmqshell import ZMQInteractiveShell
+from traitlets.config import Config
+
+ZMQInteractiveShell.instance(config=Config({"IPKernelApp": {}}))
+import segedu
+heavy = {"matplotlib", "ipywidgets", "tqdm.notebook", "scipy", "skimage"} & sys.modules.keys()
+assert not heavy, f"import segedu imports {sorted(heavy)}"
+import tqdm.auto
+assert "tqdm.notebook" in sys.modules, "this is not how a kernel looks to tqdm, so nothing was tested"
+"""
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
@@ -86,6 +100,11 @@ def test_the_clone_imports_quietly_and_finds_its_data_beside_itself(tmp_path):
     module, shipped, _ = run_quietly(tmp_path, QUIET_IMPORT)
     assert Path(module) == ROOT / "segedu" / "__init__.py"
     assert Path(shipped) == ROOT / "data" / "manifests" / "camvid.sha256"
+
+
+def test_the_clone_imports_quietly_in_a_kernel(tmp_path):
+    environment = {"IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTER_PLATFORM_DIRS": "1"}
+    run_quietly(tmp_path, IMPORT_IN_A_KERNEL, **environment)
 
 
 @pytest.mark.slow

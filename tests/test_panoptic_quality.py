@@ -132,3 +132,15 @@ def test_names_do_not_matter(seed):
 def test_what_does_not_fit_is_refused(found, error, says):
     with pytest.raises(error, match=says):
         panoptic_quality(found, [row((CAR, 1, 4))], LABELS)
+
+
+def test_an_error_says_which_of_the_four_maps_it_means():
+    mask, ids = row((CAR, 1, 4))
+    for place, name in enumerate(("mask", "instances")):
+        wrong = (mask.astype(float), ids) if place == 0 else (mask, ids.astype(float))
+        with pytest.raises(TypeError, match=f"^The predicted {name} must hold ids"):
+            panoptic_quality([wrong], [(mask, ids)], LABELS)
+        with pytest.raises(TypeError, match=f"^The true {name} must hold ids"):
+            panoptic_quality([(mask, ids)], [wrong], LABELS)
+    with pytest.raises(ValueError, match="^True mask and true instances must have one shape"):
+        panoptic_quality([(mask, ids)], [(mask, ids[:, :2])], LABELS)

@@ -63,14 +63,14 @@ def panoptic_quality(predictions: Iterable, targets: Iterable, labels: LabelTabl
     if len(predictions) != len(targets):
         raise ValueError(f"There are {len(predictions)} predictions for {len(targets)} true pictures.")
     for prediction, target in zip(predictions, targets, strict=True):
-        found, true = _segments(*prediction, labels), _segments(*target, labels)
+        found, true = _segments(*prediction, labels, "predicted"), _segments(*target, labels, "true")
         counts += torch.from_numpy(_count(found, true, len(labels)))
     return PanopticQuality(*counts)
 
 
-def _segments(mask, instances, labels: LabelTable) -> np.ndarray:
-    """(H, W) int64: one number for each segment, 1 + class + K · object; 0 where there is none."""
-    mask, instances = (ids.numpy() for ids in two_maps(mask, instances))
+def _segments(mask, instances, labels: LabelTable, side: str) -> np.ndarray:
+    """(H, W) int64: one number for each segment, 1 + class + K · object; 0 where there is none; side: for errors."""
+    mask, instances = (ids.numpy() for ids in two_maps(mask, instances, names=(f"{side} mask", f"{side} instances")))
     known = (mask >= 0) & (mask < len(labels))
     if not (known | (mask == IGNORE_INDEX)).all():
         wrong = mask[~known & (mask != IGNORE_INDEX)][0]

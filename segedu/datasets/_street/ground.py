@@ -7,7 +7,7 @@ import numpy as np
 from segedu.datasets._street import looks
 from segedu.datasets._street.canvas import NEAR, Canvas, runs
 from segedu.datasets._street.looks import LIGHT, OWN, RED, code
-from segedu.datasets._street.scene import Ground, Mark, Weather
+from segedu.datasets._street.scene import Ground, Mark, Spot, Weather
 
 KERB_YELLOW = (176, 150, 70)
 
@@ -101,11 +101,11 @@ def _paint_mark(codes: np.ndarray, mark: Mark, x: np.ndarray, z: np.ndarray, wor
     np.copyto(codes[part], code(LIGHT, 13) if mark.white else code(RED), where=there)
 
 
-def darken_ground(canvas: Canvas, spots: list[tuple]) -> None:
-    """Darken ellipses (x, z, half width, half length, strength 0 … 1) on the ground, softly."""
+def darken_ground(canvas: Canvas, spots: list[Spot]) -> None:
+    """Darken the spots on the ground, softly."""
     scale = canvas.focal * canvas.camera.height
     seen = []
-    for x, z, across, along, strength in spots:
+    for x, z, across, along, strength, _ in spots:
         top = max(0, int(canvas.horizon + scale / max(z + along, NEAR)))
         bottom = min(int(canvas.horizon + scale / max(z - along, NEAR)) + 1, canvas.height)
         if z + along > NEAR and top < bottom:

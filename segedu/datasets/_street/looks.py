@@ -12,10 +12,9 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw
 
+from segedu.datasets._street.scene import ACCENT, DARK, GLASS, LIGHT, OWN, SKIN, TRIM
 from segedu.datasets.rendered import noise
 
-# Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
-OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
 RED = SKIN  # of a car: nobody needs both
 VEILED = {"railing", "mesh", "guard rail", "bare tree", "cyclist"}  # what has see-through codes
 TILE = 64  # texels of one bay of a wall, each way

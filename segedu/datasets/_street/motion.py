@@ -25,15 +25,14 @@ class Motion:
         self.swing, self.period = b(0.08, 0.2) * chance.pick((-1, 1)), b(6.0, 10.0)
         speeds = {1: b(4, 10), -1: b(4, 10)}  # of cars that drive away, and of those that come
         self.velocities = [self._velocity(item, chance, speeds) for item in scene.items]
-        places = zip(scene.items, self.velocities, strict=True)
-        self.shadows = {(item.x, item.z): velocity for item, velocity in places if velocity}
+        both = zip(scene.items, self.velocities, strict=True)
+        self.of_owner = {item.instance: velocity for item, velocity in both if velocity}
 
     def _velocity(self, item, chance: Chance, speeds: dict[int, float]) -> Velocity | None:
         """None for whatever stands still."""
         if item.kind == "car":
-            half = self.scene.ground.borders[self.scene.ground.road]
-            if any(abs(abs(item.x) - (half - gap)) < 1e-6 for gap in (1.0, 3.0)):
-                return None  # parked along the kerb, or in a yard
+            if item.parked:
+                return None
             speed = speeds[1 if item.turn[1] > 0 else -1]
             return speed * item.turn[0], speed * item.turn[1]
         speed, way = chance.between(0.8, 1.6), chance.pick((-1, 1))
@@ -53,9 +52,9 @@ class Motion:
             for item, velocity in zip(scene.items, self.velocities, strict=True)
         ]
         spots = []
-        for x, z, *shape in scene.ground.spots:
-            right, ahead = self.shadows.get((x, z), (0.0, 0.0))
-            spots.append((x + right * seconds, z + ahead * seconds, *shape))
+        for spot in scene.ground.spots:
+            right, ahead = self.of_owner.get(spot.owner, (0.0, 0.0))
+            spots.append(spot._replace(x=spot.x + right * seconds, z=spot.z + ahead * seconds))
         camera = replace(scene.camera, yaw=scene.camera.yaw + self.swing * wave(seconds / self.period))
         items = [item for item in items if item.label != CAR or is_before_the_camera(item)]
         return Scene(camera, scene.weather, replace(scene.ground, spots=spots), items)
@@ -68,4 +67,6 @@ def wave(periods: float) -> float:
 
 
 def is_before_the_camera(car: Thing) -> bool:
-    return car.z - CARS[car.style][0][0][0] > NEAREST
+    outline, _ = CARS[car.style]
+    nose, _ = outline[0]
+    return car.z - nose > NEAREST

@@ -5,16 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from segedu.datasets._street.scene import (
+    ACCENT,
     BICYCLIST,
     CAR,
     COATS,
+    GLASS,
     HAIR,
     METAL,
+    OWN,
     PAINTS,
     PEDESTRIAN,
     POLE,
     SIGN,
+    SKIN,
     SKINS,
+    TRIM,
     TROUSERS,
     Scene,
     Weather,
@@ -23,6 +28,9 @@ from segedu.datasets._street.town import END, LEFT, RIGHT, SIGNS, Town
 from segedu.datasets._street.weather import plan_weather
 from segedu.datasets.rendered import Chance, Colour
 from segedu.labels import IGNORE_INDEX
+
+# Metres from a car's middle to either end, and a little more: room that is kept free, and its shadow.
+HALF_LENGTHS = {"hatchback": 2.1, "saloon": 2.3, "estate": 2.4, "van": 2.6, "bus": 5.0}
 
 
 def plan_street(
@@ -54,11 +62,13 @@ class Street(Town):
         self._traffic_lights()
         self._people()
 
-    def _car(self, x: float, z: float, turn: tuple[float, float], styles: tuple[str, ...] = ()) -> None:
+    def _car(
+        self, x: float, z: float, turn: tuple[float, float], styles: tuple[str, ...] = (), parked: bool = False
+    ) -> None:
         """turn: (sin, cos) of the heading, (0, 1) = the way the camera looks."""
         chance = self.chance
         style = chance.pick(styles or ("hatchback",) * 9 + ("saloon",) * 7 + ("estate",) * 6 + ("van",) * 4 + ("bus",))
-        half = {"hatchback": 2.1, "saloon": 2.3, "estate": 2.4, "van": 2.6, "bus": 5.0}[style]
+        half = HALF_LENGTHS[style]
         along = half * abs(turn[1]) + 0.9 * abs(turn[0])
         if z - along < 3:
             return
@@ -67,9 +77,9 @@ class Street(Town):
             if style == "bus"
             else chance.pick(PAINTS)
         )
-        colours = {1: chance.near(paint), 3: (190, 160, 50), 4: chance.near((60, 68, 76), 0.4)}
-        self._thing("car", CAR, x, z, 1.5, style, colours, turn=turn)
-        self._spot(x, z, half * abs(turn[0]) + abs(turn[1]) + 0.25, along + 0.2, 0.62)
+        colours = {OWN: chance.near(paint), ACCENT: (190, 160, 50), GLASS: chance.near((60, 68, 76), 0.4)}
+        self._thing("car", CAR, x, z, 1.5, style, colours, turn=turn, parked=parked)
+        self._spot(x, z, half * abs(turn[0]) + abs(turn[1]) + 0.25, along + 0.2, 0.62, self.ids)
 
     def _traffic(self) -> None:
         chance, b, lane = self.chance, self.chance.between, self.half / 2
@@ -99,7 +109,11 @@ class Street(Town):
             if chance.happens(density) and self._open(z - 3, z + 3):
                 if self.kind == "yard":
                     self._car(
-                        SIGNS[side] * (self.half - 3), z, (SIGNS[side] * 1.0, 0.1), ("hatchback", "estate", "saloon")
+                        SIGNS[side] * (self.half - 3),
+                        z,
+                        (SIGNS[side] * 1.0, 0.1),
+                        ("hatchback", "estate", "saloon"),
+                        parked=True,
                     )
                 else:
                     self._car(
@@ -107,12 +121,13 @@ class Street(Town):
                         z,
                         (b(-0.03, 0.03), facing),
                         ("hatchback", "saloon", "estate", "van"),
+                        parked=True,
                     )
             z += 2.8 if self.kind == "yard" else b(5.2, 6.5)
 
     def _furniture(self, side: int) -> None:
         chance, b, sign, kerb = self.chance, self.chance.between, SIGNS[side], self.kerbs[side]
-        metal = {1: chance.near(chance.pick(METAL))}
+        metal = {OWN: chance.near(chance.pick(METAL))}
         if chance.happens(0.75):
             z, step, height, x = (
                 b(5, 30),
@@ -127,7 +142,7 @@ class Street(Town):
         for _ in range(chance.count(2.2 * self.clutter)):
             self._sign(kerb, self._ahead(7, 62), metal)
         if chance.happens(0.2 * self.clutter):  # bollards
-            z, paint = b(5, 20), {1: chance.pick(((30, 30, 32), (120, 118, 112)))}
+            z, paint = b(5, 20), {OWN: chance.pick(((30, 30, 32), (120, 118, 112)))}
             for k in range(chance.whole(3, 9)):
                 self._thing("pole", POLE, kerb, z + 1.8 * k, 0.95, "plain", paint, width=0.14)
         if self.kinds[side] == "shops":  # boards that hang out from the houses
@@ -144,7 +159,7 @@ class Street(Town):
                     above=b(2.6, 4.2),
                 )
         for _ in range(chance.count(0.35 * self.clutter)):  # a bin, a letter box, a cone: no class has a place for them
-            paint = {1: chance.near(chance.pick([(40, 44, 42), (150, 40, 36), (70, 74, 70), (40, 60, 50)]), 0.3)}
+            paint = {OWN: chance.near(chance.pick([(40, 44, 42), (150, 40, 36), (70, 74, 70), (40, 60, 50)]), 0.3)}
             x = sign * b(self.half + 0.3, self.paths[side])
             self._thing("box", IGNORE_INDEX, x, self._ahead(6, 46), b(0.7, 1.4), chance.whole(0, 3), paint)
 
@@ -153,7 +168,7 @@ class Street(Town):
         ground = chance.pick(
             [(230, 228, 220), (30, 90, 60), (40, 70, 140), (214, 180, 60), (40, 40, 42), (150, 40, 40)]
         )
-        return {1: chance.near(ground, 0.15), 3: (40, 40, 44) if sum(ground) > 380 else (226, 226, 220)}
+        return {OWN: chance.near(ground, 0.15), ACCENT: (40, 40, 44) if sum(ground) > 380 else (226, 226, 220)}
 
     def _sign(self, x: float, z: float, metal: dict) -> None:
         chance = self.chance
@@ -161,7 +176,7 @@ class Street(Town):
             return
         style, top = chance.pick((0, 0, 1, 2, 4, 4, 5, 6)), chance.between(2.2, 3.3)
         height = (1.0 if style == 6 else 0.7) * chance.between(0.8, 1.25)
-        red, blue = {1: (226, 226, 220), 3: (178, 36, 34)}, {1: (36, 70, 150), 3: (36, 70, 150)}
+        red, blue = {OWN: (226, 226, 220), ACCENT: (178, 36, 34)}, {OWN: (36, 70, 150), ACCENT: (36, 70, 150)}
         self._thing("pole", POLE, x, z + 0.02, top, "plain", metal, width=0.08)
         self._thing(
             "sign", SIGN, x, z, height, style, {0: red, 1: blue, 2: red}.get(style) or self._board(), above=top - height
@@ -172,9 +187,9 @@ class Street(Town):
         if not chance.happens((0.6 if self.junction[0] < END else 0.25) * min(1, self.clutter)):
             return
         z = self.junction[0] - 1 if self.junction[0] < END else chance.between(9, 40)
-        lamp = {3: chance.pick(((220, 40, 30), (40, 200, 120), (60, 20, 20)))}
+        lamp = {ACCENT: chance.pick(((220, 40, 30), (40, 200, 120), (60, 20, 20)))}
         for x in self.kerbs:
-            self._thing("pole", POLE, x, z + 0.02, 3.0, "plain", {1: (60, 62, 64)}, width=0.12)
+            self._thing("pole", POLE, x, z + 0.02, 3.0, "plain", {OWN: (60, 62, 64)}, width=0.12)
             self._thing("sign", SIGN, x, z, 1.05, 3, lamp, gain=1.0, above=2.1)
 
     def _people(self) -> None:
@@ -189,7 +204,7 @@ class Street(Town):
                 self._thing(
                     "person", PEDESTRIAN, x, z, tall, chance.whole(0, 12), self._clothes(), mirrored=chance.happens(0.5)
                 )
-                self._spot(x, z, 0.4, 0.5, 0.4)
+                self._spot(x, z, 0.4, 0.5, 0.4, self.ids)
                 x, z = x + b(-0.7, 0.7), z + b(-0.8, 0.8)
         for _ in range(chance.count(0.9 * self.clutter)):
             side, style = chance.pick((LEFT, LEFT, RIGHT)), chance.pick((2, 2, 3, 2, 3, 0))
@@ -200,12 +215,12 @@ class Street(Town):
     def _clothes(self) -> dict[int, Colour]:
         return {
             material: self.chance.near(self.chance.pick(options))
-            for material, options in ((1, COATS), (2, TROUSERS), (3, HAIR), (7, SKINS))
+            for material, options in ((OWN, COATS), (TRIM, TROUSERS), (ACCENT, HAIR), (SKIN, SKINS))
         }
 
     def _cyclist(self, x: float, z: float, style: int) -> None:
         chance, colours = self.chance, self._clothes()
         if chance.happens(0.15):
-            colours[1] = (180, 200, 60)  # a vest that is meant to be seen
+            colours[OWN] = (180, 200, 60)  # a vest that is meant to be seen
         self._thing("cyclist", BICYCLIST, x, z, chance.between(1.6, 1.85), style, colours, mirrored=chance.happens(0.5))
-        self._spot(x, z, 0.9 if style < 2 else 0.35, 0.4 if style < 2 else 0.9, 0.45)
+        self._spot(x, z, 0.9 if style < 2 else 0.35, 0.4 if style < 2 else 0.9, 0.45, self.ids)

@@ -6,13 +6,15 @@ x: to the right of the middle of the road, y: up, z: ahead of the camera. Traffi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from segedu.datasets.rendered import Colour
 from segedu.labels import STREET
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
 WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")
+# Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
+OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
 
 # Colours of things, of which each thing takes its own shade.
 # fmt: off
@@ -94,12 +96,20 @@ class Mark:
     white: bool = True
 
 
+class Spot(NamedTuple):
+    """A soft shadow on the ground, an ellipse."""
+
+    x: float
+    z: float
+    across: float  # half its width
+    along: float  # half its length
+    strength: float  # 0 … 1
+    owner: int = 0  # the instance id of the thing that goes with it, 0: it stays
+
+
 @dataclass
 class Ground:
-    """Strips from left to right: one more than borders between them.
-
-    spots: shadows (x, z, half width, half length, strength).
-    """
+    """Strips from left to right: one more than borders between them."""
 
     borders: list[float]
     strips: list[tuple[int, Colour]]  # class and colour
@@ -111,7 +121,7 @@ class Ground:
     crossings: list[tuple[float, float]] = field(default_factory=list)  # from z to z, the road goes off to both sides
     marks: list[Mark] = field(default_factory=list)
     shadows: list[tuple[int, list[float]]] = field(default_factory=list)
-    spots: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -152,6 +162,7 @@ class Thing:
     turn: tuple[float, float] = (0.0, 1.0)
     above: float = 0.0  # metres over the ground
     width: float = 0.0  # of a pole
+    parked: bool = False  # a car that never drives
 
     @property
     def depth(self) -> float:

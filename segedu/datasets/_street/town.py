@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from segedu.datasets._street.scene import (
+    ACCENT,
     BARRIERS,
     BUILDING,
     FENCE,
     FRAMES,
+    GLASS,
     LEAVES,
+    OWN,
     PAVEMENT,
     ROAD,
     ROOFS,
     SHOPS,
     TREE,
+    TRIM,
     TWIGS,
     WALLS,
     Camera,
     Ground,
     Mark,
+    Spot,
     Thing,
     Wall,
     Weather,
@@ -90,9 +95,9 @@ class Town:
         gain = more.pop("gain", None) or self._light_at(x, z)
         self.items.append(Thing(kind, label, x, z, height, style, colours, gain, self.ids if counted else 0, **more))
 
-    def _spot(self, x: float, z: float, across: float, along: float, strength: float) -> None:
+    def _spot(self, x: float, z: float, across: float, along: float, strength: float, owner: int = 0) -> None:
         if z - along < 40:  # farther away, a shadow on the ground is thinner than a pixel
-            self.ground.spots.append((x, z, across, along, strength))
+            self.ground.spots.append(Spot(x, z, across, along, strength, owner))
 
     # ---- the road and the houses
     def _ground(self) -> Ground:
@@ -160,7 +165,7 @@ class Town:
         if chance.happens(0.12 if kind == "shops" else 0.85):
             barrier = chance.pick(list(BARRIERS)[:3] if kind == "shops" else list(BARRIERS))
             height, options = BARRIERS[barrier]
-            paint = {1: chance.near(chance.pick(options)), 2: chance.near((150, 144, 134))}
+            paint = {OWN: chance.near(chance.pick(options)), TRIM: chance.near((150, 144, 134))}
             height *= b(0.9, 1.15)
         storeys, z = chance.whole(2, 5), b(-6, 3)
         built = {"shops": 0.96, "homes": 0.8, "open": 0.3, "yard": 0.4}[kind]
@@ -219,10 +224,10 @@ class Town:
             parts.append(tuple(names))
         top, depth, own = storeys * b(2.6, 3.3) + b(0, 1), b(7, 11), chance.near(chance.pick(WALLS))
         colours = {
-            1: own,
-            2: chance.near(chance.pick(FRAMES)),
-            3: chance.near(chance.pick(SHOPS)),
-            4: chance.near((88, 98, 108), 0.35),
+            OWN: own,
+            TRIM: chance.near(chance.pick(FRAMES)),
+            ACCENT: chance.near(chance.pick(SHOPS)),
+            GLASS: chance.near((88, 98, 108), 0.35),
         }
         rise = b(1.5, 3.2) if chance.happens(0.55 if kind == "shops" else 0.8) else 0.0
         roof = (rise, depth / 2, chance.near(chance.pick(ROOFS))) if rise else None
@@ -273,7 +278,11 @@ class Town:
                     wall, storeys = chance.whole(0, 3), chance.whole(2, 5)
                     line = [((f"sash{wall}", chance.whole(0, 3)), (f"sash{wall}", chance.whole(0, 3)))] * storeys
                     line[0] = ((f"shop{wall}", 0), (f"door{wall}", 0))
-                    colours = {1: chance.near(chance.pick(WALLS)), 2: chance.pick(FRAMES), 3: chance.pick(SHOPS)}
+                    colours = {
+                        OWN: chance.near(chance.pick(WALLS)),
+                        TRIM: chance.pick(FRAMES),
+                        ACCENT: chance.pick(SHOPS),
+                    }
                     self.items.append(
                         Wall(
                             BUILDING,
@@ -289,7 +298,7 @@ class Town:
                         )
                     )
                 else:
-                    leaves = {1: chance.near(chance.pick(LEAVES + TWIGS))}
+                    leaves = {OWN: chance.near(chance.pick(LEAVES + TWIGS))}
                     self.items.append(
                         Wall(
                             TREE,
@@ -312,7 +321,7 @@ class Town:
             return
         style = chance.whole(0, 14) if style is None else style
         bare = style > 8
-        colours = {1: chance.near(chance.pick(TWIGS if bare else LEAVES), 0.4), 2: chance.near((84, 72, 60), 0.3)}
+        colours = {OWN: chance.near(chance.pick(TWIGS if bare else LEAVES), 0.4), TRIM: chance.near((84, 72, 60), 0.3)}
         gain = (self._light_at(x, z) + 1) / 2 * chance.between(0.8, 1.7 if bare else 1.4)
         self._thing(
             "bare tree" if bare else "tree", TREE, x, z, height, style, colours, gain=gain, mirrored=chance.happens(0.5)
