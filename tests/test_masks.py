@@ -362,7 +362,7 @@ def test_separate_loses_no_thin_object():
     [
         (np.ones((4, 4), int), 3, ValueError, "width=3 .* even"),
         (np.ones((4, 4), int), 0, ValueError, "at least 2"),
-        (np.array([[0, -1]]), 2, MaskError, "hold -1"),
+        (np.array([[0, -1]]), 2, MaskError, "holds -1"),
         (np.ones((2, 4, 4), int), 2, MaskError, r"\(2, 4, 4\)"),
         (np.array([[0.5, 1]]), 2, MaskError, "0.5"),
     ],
