@@ -1,4 +1,4 @@
-"""Maps of ids: the one door through which masks, maps of objects and predictions come, and a sentence for all others."""
+"""Maps of ids: the one door for masks, maps of objects and predictions, and a sentence for all that are not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def check_objects(ids: np.ndarray, name: str | None = None) -> None:
 
 def whole_numbers(values, name: str | None = None) -> np.ndarray:
     """class_ids of any shape, for scores of pixels: (N, H, W) as well as (P,); it may be empty."""
-    return _whole(_plain(values, name), values, name, "must hold ids (integers), got {}.", " Of logits: logits.argmax(1)")
+    words, end = "must hold ids (integers), got {}.", " Of logits: logits.argmax(1)"
+    return _whole(_plain(values, name), values, name, words, end)
 
 
 def map_list(maps, name: str = "The maps") -> Iterable:

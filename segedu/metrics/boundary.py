@@ -34,7 +34,12 @@ def border_band(mask: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def trimap_curve(
-    prediction, target, num_classes: int, *, widths: Sequence[int] = (1, 2, 4, 8, 16), ignore_index: int | None = IGNORE_INDEX
+    prediction,
+    target,
+    num_classes: int,
+    *,
+    widths: Sequence[int] = (1, 2, 4, 8, 16),
+    ignore_index: int | None = IGNORE_INDEX,
 ) -> dict[int, ConfusionMatrix]:
     """{width: the confusion matrix of all pixels that lie at most `width` from a true border}, for a growing band.
 

@@ -31,8 +31,8 @@ def rand_error(prediction, target) -> float:
     for name, maps in (("prediction", prediction), ("target", target)):
         if isinstance(maps, list | tuple) and any(isinstance(one, np.ndarray | torch.Tensor) for one in maps):
             raise MaskError(
-                f"The {name} is a list; the Rand error is of one picture, or of one volume whose ids are valid in all of "
-                "it: np.stack(maps). Of several pictures take the mean of their errors."
+                f"The {name} is a list; the Rand error is of one picture, or of one volume whose ids are valid in all "
+                "of it: np.stack(maps). Of several pictures take the mean of their errors."
             )
     prediction, target = two_maps(prediction, target)
     counted = target != 0

@@ -93,7 +93,8 @@ def _segments(pair, labels: LabelTable) -> np.ndarray:
         wrong = mask[~known & (mask != IGNORE_INDEX)][0]
         raise ValueError(f"A mask holds {wrong}; the classes are 0 … {len(labels) - 1}, and {IGNORE_INDEX} is void.")
     check_objects(instances, "A map of objects")
-    instances = np.unique(np.append(0, instances), return_inverse=True)[1][1:].reshape(mask.shape)  # K times it is int64
+    # Their places in the list of ids, 0 first, in place of the ids: K times any of them is an int64.
+    instances = np.unique(np.append(0, instances), return_inverse=True)[1][1:].reshape(mask.shape)
     things = np.isin(mask, [labels.index(name) for name in labels.things])
     segments = 1 + mask + len(labels) * np.where(things, instances, 0)
     return np.where(known & ~(things & (instances == 0)), segments, 0)
