@@ -14,7 +14,7 @@ from segedu.labels import IGNORE_INDEX
 # How Kaggle's run lengths become a mask; its pixels count column by column, but for Carvana's, where order is "C".
 PAIRS = (
     "pairs = np.array(text.split(), int).reshape(-1, 2); mask = np.zeros(height * width, bool); "
-    'mask[np.concatenate([np.arange(s - 1, s - 1 + n) for s, n in pairs])] = True; '
+    "mask[np.concatenate([np.arange(s - 1, s - 1 + n) for s, n in pairs])] = True; "
     'mask = mask.reshape((height, width), order="F") (order="C" where they go row by row)'
 )
 

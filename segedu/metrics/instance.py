@@ -79,9 +79,7 @@ def size_stratified_iou(
             inside = of_class & (ids == number)
             around = tuple(slice(max(int(at.min()) - reach, 0), int(at.max()) + reach + 1) for at in inside.nonzero().T)
             inside = inside[around]
-            counted = (
-                (spread(inside.float(), reach) > 0) & (inside | ~of_class[around]) & (true[around] != NOTHING)
-            )
+            counted = (spread(inside.float(), reach) > 0) & (inside | ~of_class[around]) & (true[around] != NOTHING)
             alarm = painted[around] & counted
             size = bisect(sizes, int(inside.sum()))
             found[size] += (alarm & inside).sum()
