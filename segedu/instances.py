@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from segedu.centres import find_centres, group
+from segedu.ids import class_ids, whole_number
 from segedu.inference import evaluation_mode, logits_of, maps_by_tile, picture_pixels
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import object_classes
@@ -58,15 +59,18 @@ def instance_segmentation(
         and thing.
     gap: for a network that has learnt a line of background between touching objects (masks.separate; 2 pixels in
         ToyCells and Nuclei): gaps up to this width, an even number, are shared out among the objects beside them.
-    neck: where "watershed" splits, as in split_by_distance: less for dense heaps, more for rough outlines.
+    neck: where "watershed" splits, 0…1, as in split_by_distance: less for dense heaps, more for rough outlines.
     smallest: parts of fewer pixels, before gaps and borders are shared out, are no objects. Their pixels go to the
         object that they touch; without one they have no id, and keep their class. For "watershed".
     An object's score is the mean probability of its class over its pixels (0 where another thing is likelier; gaps and
     borders that were shared out do not count), with "centres" times the height of its peak.
-    Raises ValueError for an unknown method, a model without centres, or where nothing says which classes are things.
+    Raises ValueError for an unknown method, a model without centres, a neck outside 0…1, or where nothing says which
+    classes are things.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}.")
+    _checked_share(neck)
+    gap = whole_number(gap, "gap", 0)
     pixels = picture_pixels(image)
     size = tuple(pixels.shape[1:])
     classes, certainty = np.empty(size, np.uint8), np.empty(size, np.float32)
@@ -101,8 +105,11 @@ def by_watershed(
 ) -> np.ndarray:
     """(H, W) int32 object ids of a map of class ids, 0 for none; the arguments as in instance_segmentation.
 
-    The ids are 1 … n; with `smallest` some of them may be missing.
+    The ids are 1 … n; with `smallest` some of them may be missing. Raises MaskError for a map that holds no ids.
     """
+    _checked_share(neck)
+    classes, gap = class_ids(classes), whole_number(gap, "gap", 0)
+
     from scipy import ndimage  # `import segedu` stays without scipy and scikit-image
     from skimage.segmentation import watershed
 
@@ -129,7 +136,8 @@ def split_by_distance(foreground: np.ndarray, *, neck: float = 0.15) -> np.ndarr
     The distance of each pixel to the background has a summit in the middle of an object and a saddle where two objects
     touch. Two summits stay apart if the way from one to the other goes down by the share `neck` of the lower one, or
     more; water that rises from the summits, turned upside down, then divides the pixels. A share, not a number of
-    pixels: so it works alike for small and large objects. The picture's edge is no background.
+    pixels: so it works alike for small and large objects. With 1 every connected part is one object, and no part is
+    lost with any share. The picture's edge is no background. Raises ValueError for a share outside 0…1.
     Source: the watershed of distances, Beucher and Lantuéjoul 1979; summits of a minimal depth (h-maxima), Soille,
     Morphological Image Analysis, section 6.3.
     """
@@ -137,13 +145,23 @@ def split_by_distance(foreground: np.ndarray, *, neck: float = 0.15) -> np.ndarr
     from skimage.morphology import local_maxima, reconstruction
     from skimage.segmentation import watershed
 
+    foreground = class_ids(foreground, "The foreground") != 0
+    drop = -np.log(max(1 - _checked_share(neck), 1e-9))
     if not foreground.any() or foreground.all():
         return foreground.astype(np.int32)
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(foreground), 1)  # outlines have steps of a pixel
-    height = np.log(np.where(foreground, np.maximum(distance, 0.1), 0.1))  # a share is a difference of logarithms
-    flooded = reconstruction(height + np.log(1 - neck), height)
+    height = np.log(np.maximum(distance, 0.1))  # a share is a difference of logarithms
+    # So deep that no water reaches a small part over the background, and none is lost in what comes from a large one.
+    height[~foreground] = height.min() - drop - 1
+    flooded = reconstruction(height - drop, height)
     summits = ndimage.label(local_maxima(flooded) & foreground, EVERY_NEIGHBOUR)[0]
     return watershed(-height, summits, EVERY_NEIGHBOUR, mask=foreground).astype(np.int32)
+
+
+def _checked_share(neck: float) -> float:
+    if not 0 <= neck <= 1:  # false for NaN, too
+        raise ValueError(f"neck={neck} should lie in 0 … 1; it is a share: 0.15, not 15, for 15 %.")
+    return neck
 
 
 def _all_maps(output) -> torch.Tensor:

@@ -21,7 +21,8 @@ class LabelTable:
     names:   one name a class, in the order of the ids 0 … len(table) − 1.
     colours: one (red, green, blue) a class, each 0…255.
     things:  the names of the classes whose objects can be counted (cars); the others are stuff (sky).
-    Raises ValueError where the numbers of names and colours differ, or a name or a colour occurs twice.
+    Raises ValueError where the numbers of names and colours differ, a name or a colour occurs twice, or a colour is
+    not of whole numbers 0…255.
     """
 
     names: tuple[str, ...]
@@ -29,6 +30,17 @@ class LabelTable:
     things: tuple[str, ...] = ()
 
     def __post_init__(self):
+        for kind in ("names", "things"):
+            if isinstance(getattr(self, kind), str):
+                raise ValueError(f"{kind}={getattr(self, kind)!r} is one text; a label table has several, in a tuple.")
+            object.__setattr__(self, kind, tuple(getattr(self, kind)))
+        object.__setattr__(self, "colours", tuple(map(tuple, self.colours)))
+        for colour in self.colours:
+            if len(colour) != 3 or not all(value in range(256) for value in colour):
+                raise ValueError(
+                    f"The colour {colour} is no (red, green, blue) of whole numbers 0…255; of parts in 0…1: "
+                    "tuple(round(255 * part) for part in colour)"
+                )
         if len(self.names) != len(self.colours):
             raise ValueError(
                 f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours."

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from segedu import runtime
+from segedu.ids import MaskError, class_ids
 from segedu.inference import picture_tensor
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.losses import cross_entropy
+from segedu.masks.checking import as_bytes
 
 
 def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], brush: float = 5) -> np.ndarray:
@@ -40,8 +42,12 @@ def painted_over(image, mask: np.ndarray, labels: LabelTable) -> np.ndarray:
     """(H, W, 3) uint8: the picture, with the painted pixels of `mask` (those that are not 255) in their class's colour.
 
     image: in any form that inference.picture_tensor takes. mask: (H, W) class ids, as draw_strokes makes it.
+    Raises MaskError for a mask that holds no class ids or is of another size.
     """
+    mask = as_bytes(class_ids(mask), "The mask")
     pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    if mask.shape != pixels.shape[:2]:
+        raise MaskError(f"The mask is {mask.shape}, its picture {pixels.shape[:2]}; they must be one size.")
     return np.where((mask == IGNORE_INDEX)[..., None], pixels, labels.palette[mask])
 
 

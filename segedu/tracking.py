@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from segedu.masks.checking import MaskError, class_ids
+from segedu.ids import MaskError, map_list, object_ids
 
 # Masks that overlap less than this (intersection over union) are never taken for one object.
 LEAST_OVERLAP = 0.1
@@ -25,8 +25,9 @@ def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) ->
     pixel wide overlaps itself when it stands beside where it stood; overlaps under 0.1 do not count. An object that
     nobody is assigned to gets a new id, 1, 2, … in the order of appearance.
 
-    instance_maps: T maps (H, W) of one size, arrays or tensors: ids as a network gives them, which mean nothing from
-        one picture to the next. They decide neither who is assigned nor, but for the order of new ones, the new ids.
+    instance_maps: T maps (H, W) of one size, arrays or tensors, in a list or a stack; one map alone is a clip of one.
+        Their ids, as a network gives them, mean nothing from one picture to the next. They decide neither who is
+        assigned nor, but for the order of new ones, the new ids.
     patience: for so many pictures in a row an object may be missing, hidden or overlooked, and get its id back.
     motion: an object's mask is first moved to where its velocity takes it, if it is missing as far as the pictures that
         passed; velocity is the movement of the mean of its pixels, smoothed over about four pictures.
@@ -37,7 +38,7 @@ def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) ->
     if patience < 0:
         raise ValueError(f"patience={patience} should be at least 0: the pictures for which a missing object is kept.")
     known, result, names = [], [], 0
-    for time, ids in enumerate(instance_maps):
+    for time, ids in enumerate(map_list(instance_maps)):
         ids = _checked(ids, time, result)
         objects = _pixels_of_each(ids)
         taken = _assigned(known, objects, time, ids.shape, motion)
@@ -109,9 +110,7 @@ def _pixels_of_each(ids: np.ndarray) -> list[np.ndarray]:
 
 
 def _checked(ids, time: int, before: list[np.ndarray]) -> np.ndarray:
-    ids = class_ids(ids, f"Map {time}")
-    if ids.min() < 0:
-        raise MaskError(f"Map {time} holds {ids.min()}; object ids are whole numbers from 1 on, and 0 is none.")
+    ids = object_ids(ids, f"Map {time}")
     if before and ids.shape != before[0].shape:
         raise MaskError(f"Map {time} is {ids.shape}, the first one {before[0].shape}; they must have one size.")
     return ids

@@ -10,7 +10,7 @@ from torch import nn
 
 import segedu
 from segedu.centres import centre_targets, find_centres, group
-from segedu.instances import by_watershed, split_by_distance
+from segedu.instances import by_watershed, instance_segmentation, split_by_distance
 from segedu.labels import LabelTable
 from segedu.masks import border_classes, separate
 
@@ -270,3 +270,48 @@ def test_peaks_highest_first_and_equal_neighbours_are_one():
 def test_what_does_not_fit_is_refused(model, options, says):
     with pytest.raises(ValueError, match=says):
         segedu.instance_segmentation(model, painted(np.zeros((40, 40), int)), **options)
+
+
+@pytest.mark.parametrize("neck", [0, 0.15, 0.4, 0.8, 0.9, 0.99, 1])
+def test_no_object_is_lost_at_any_neck(neck):
+    classes = np.zeros((40, 40), np.uint8)
+    classes[5, 5] = classes[10:12, 10:12] = classes[20:23, 20:23] = classes[30:38, 28:38] = 1  # far apart
+    ids = by_watershed(classes, [1], neck=neck)
+    assert len(np.unique(ids)) == 5 and ((ids > 0) == (classes > 0)).all()
+
+
+def test_a_neck_of_one_joins_all_that_is_connected():
+    rows, columns = np.mgrid[:40, :60]
+    two = (np.hypot(rows - 20, columns - 17) < 12) | (np.hypot(rows - 20, columns - 38) < 12)
+    assert split_by_distance(two, neck=0.15).max() == 2 and split_by_distance(two, neck=1).max() == 1
+
+
+@pytest.mark.parametrize("neck", [-0.1, 1.5, 15, float("nan"), float("inf")])
+def test_a_neck_outside_of_its_range_is_refused_at_once(neck):
+    square = np.pad(np.ones((6, 6), np.uint8), 3)
+    for call in (
+        lambda: by_watershed(square, [1], neck=neck),
+        lambda: split_by_distance(square, neck=neck),
+        lambda: instance_segmentation(torch.nn.Identity(), np.zeros((8, 8)), neck=neck),
+    ):
+        with pytest.raises(ValueError, match="should lie in 0 … 1; it is a share"):
+            call()
+
+
+@pytest.mark.parametrize("given", [np.asfortranarray, np.ndarray.tolist, torch.from_numpy])
+def test_maps_of_classes_come_in_every_form(given):
+    square = np.pad(np.ones((6, 6), np.uint8), 3)
+    assert np.array_equal(by_watershed(given(square), [1]), square)
+    with pytest.raises(ValueError, match="gap=-2"):
+        by_watershed(square, [1], gap=-2)
+
+
+def test_centres_of_what_is_no_batch_of_ids():
+    for wrong, says in (
+        (torch.ones(4, 4, dtype=int), r"instances\[None\]"),
+        (-torch.ones(1, 4, 4, dtype=int), "holds -1"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            centre_targets(wrong)
+    with pytest.raises(ValueError, match="window=4 should be an odd"):
+        find_centres(np.zeros((8, 8)), window=4)

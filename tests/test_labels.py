@@ -27,6 +27,10 @@ def test_a_class_is_found_by_name_or_the_names_are_listed():
         (("a", "a"), ((0, 0, 0), (1, 1, 1)), (), "name 'a' stands twice"),
         (("a", "b"), ((0, 0, 0), (0, 0, 0)), (), "colour .* stands twice"),
         (("a",), ((0, 0, 0),), ("c",), "'c' is among the things"),
+        (("a",), ((0.5, 0, 1),), (), "of parts in 0…1"),
+        (("a",), ((256, 0, 0),), (), "whole numbers 0…255"),
+        (("a",), ((0, 0, 0, 0),), (), "no .red, green, blue."),
+        (("a", "b"), ((0, 0, 0), (1, 1, 1)), "a", "things='a' is one text"),
     ],
 )
 def test_unsound_tables_are_refused(names, colours, things, words):
@@ -54,3 +58,8 @@ def test_colours_are_told_apart_by_every_eye(labels, vision):
     distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1000 * np.eye(len(lab))
     assert distances[:-1, :-1].min() > 25, "two classes look alike"
     assert distances[-1].min() > 15, "a class looks like the grey of ignored pixels"
+
+
+def test_a_table_may_come_from_lists():
+    table = LabelTable(["a", "b"], [[0, 0, 0], np.uint8([1, 1, 1])], ["b"])
+    assert table == LabelTable(("a", "b"), ((0, 0, 0), (1, 1, 1)), ("b",))

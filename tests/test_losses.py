@@ -157,3 +157,43 @@ def test_wrong_targets_are_named_with_the_way_out(loss, target, error, words):
 def test_logits_of_one_picture_without_a_batch_are_refused():
     with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
         cross_entropy(torch.zeros(3, 4, 4), torch.zeros(4, 4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda values: np.array(values[::-1])[::-1], torch.tensor])
+def test_class_weights_come_in_every_form(kind):
+    logits, target = torch.randn(1, 2, 4, 4), torch.randint(0, 2, (1, 4, 4))
+    expected = cross_entropy(logits, target, class_weights=torch.tensor([1.0, 2.0]))
+    assert cross_entropy(logits, target, class_weights=kind([1.0, 2.0])) == expected
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ({"class_weights": [1]}, r"class_weights must be of shape \(2,\), got \(1,\)"),
+        ({"class_weights": [1, -2]}, "hold -2"),
+        ({"class_weights": [1, float("nan")]}, "hold nan"),
+        ({"class_weights": [1, float("inf")]}, "hold inf"),
+        ({"pixel_weights": torch.ones(1, 1, 4, 4)}, r"pixel_weights must be of shape \(1, 4, 4\)"),
+        ({"pixel_weights": -torch.ones(1, 4, 4)}, "hold -1"),
+    ],
+)
+def test_weights_that_are_none_are_named(weights, says):
+    with pytest.raises(ValueError, match=says):
+        cross_entropy(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), **weights)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_none_ignores_nothing_a_class_may_be_ignored_and_a_list_is_refused(loss):
+    logits, target = torch.randn(1, 3, 4, 4), torch.randint(0, 3, (1, 4, 4))
+    assert loss(logits, target, ignore_index=None) == loss(logits, target, ignore_index=255)
+    without = torch.where(target == 0, 255, target)
+    assert loss(logits, target, ignore_index=0) == loss(logits, without)
+    with pytest.raises(ValueError, match="holds 255.*nothing is ignored"):
+        loss(logits, without.fill_(255), ignore_index=None)
+    with pytest.raises(TypeError, match="one whole number, or None"):
+        loss(logits, target, ignore_index=[0, 255])
+
+
+def test_a_negative_gamma_is_refused():
+    with pytest.raises(ValueError, match="gamma=-1"):
+        focal_loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), gamma=-1)

@@ -362,7 +362,7 @@ def test_separate_loses_no_thin_object():
     [
         (np.ones((4, 4), int), 3, ValueError, "width=3 .* even"),
         (np.ones((4, 4), int), 0, ValueError, "at least 2"),
-        (np.array([[0, -1]]), 2, MaskError, "hold -1"),
+        (np.array([[0, -1]]), 2, MaskError, "holds -1"),
         (np.ones((2, 4, 4), int), 2, MaskError, r"\(2, 4, 4\)"),
         (np.array([[0.5, 1]]), 2, MaskError, "0.5"),
     ],
@@ -370,3 +370,76 @@ def test_separate_loses_no_thin_object():
 def test_separate_refuses_what_it_cannot_mean(instances, width, error, words):
     with pytest.raises(error, match=words):
         separate(instances, width)
+
+
+# What annotation tools write
+
+
+def polygon_error(points, class_id=1, size=(16, 16)) -> str:
+    return message(from_polygons, [(class_id, points)], size)
+
+
+def test_an_object_in_parts_is_one_polygon_a_part():
+    segmentation = [[1, 1, 5, 1, 5, 5, 1, 5], [9, 2, 14, 2, 14, 8, 9, 8]]
+    for parts in (segmentation, [segmentation[0], segmentation[1] + [9, 5]], segmentation[:1]):
+        assert "[(class_id, np.reshape(part, (-1, 2))) for part in segmentation]" in polygon_error(parts)
+    mask = from_polygons([(1, np.reshape(part, (-1, 2))) for part in segmentation], (16, 16))
+    assert mask.sum() == 46
+
+
+def test_polygons_in_parts_of_the_picture_are_refused():
+    square = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)]
+    assert "np.multiply(points, (width, height))" in polygon_error(square, size=(50, 100))
+    assert from_polygons([(1, np.multiply(square, (100, 50)))], (50, 100)).sum() == 3200
+
+
+@pytest.mark.parametrize(
+    ("points", "class_id", "says"),
+    [
+        ([(0, 0), (9, 0), (9, 9)], "car", "'car'.*labels.index"),
+        ([(0, 0), (9, 0), (9, 9)], 1.5, "1.5"),
+        ([(0, float("nan")), (9, 0), (9, 9)], 1, r"Point 0 .* is \[0.0, nan\]"),
+        ([(0, 0), (9, float("inf")), (9, 9)], 1, r"Point 1 .* is \[9.0, inf\]"),
+        ([(0, 0), (9, 0)], 1, "at least three.*leave it out"),
+        ([], 1, "at least three"),
+    ],
+)
+def test_polygons_that_are_none_are_named(points, class_id, says):
+    assert re.search(says, polygon_error(points, class_id))
+
+
+def test_a_polygon_outside_of_the_picture_paints_nothing():
+    assert not from_polygons([(1, [(20, 20), (30, 20), (30, 30)])], (16, 16)).any()
+
+
+@pytest.mark.parametrize(
+    ("rle", "says"),
+    [
+        ("1 3 10 5", "start .from 1. and length"),
+        ({"size": [4, 5], "counts": "1 3 10 5"}, "start .from 1. and length"),
+        ({"size": [4, 5], "counts": b"1 3 10 5"}, "start .from 1. and length"),
+        ({"size": [4, 5], "counts": [[1, 3], [10, 5]]}, "start .from 1. and length"),
+        ({"size": [4, 5], "counts": [1, 3, 10, 5]}, "sum to 19.*pairs of start and length"),
+        ({"size": [4, 5], "counts": "PPYo0"}, r"compressed.*pycocotools.mask.decode\(rle\)"),
+        ("PPYo0", "size.*counts"),
+        ([2, 3], "size.*counts"),
+        ({"counts": [2, 3]}, "size.*counts"),
+        ({"size": [1, 2], "counts": [0.5, 1.5]}, "whole numbers"),
+    ],
+)
+def test_run_lengths_of_other_dialects_are_named(rle, says):
+    assert re.search(says, message(from_rle, rle))
+
+
+def test_the_advice_for_start_and_length_gives_the_mask():
+    advice = message(from_rle, "1 3 10 5").split("Kaggle has them: ")[1].split(" (order=")[0]
+    names = {"np": np, "text": "1 3 10 5", "height": 4, "width": 5}
+    exec(advice, names)
+    assert np.flatnonzero(names["mask"].ravel(order="F")).tolist() == [0, 1, 2, 9, 10, 11, 12, 13]
+
+
+def test_run_lengths_of_every_form_of_map():
+    ones = np.uint8([[0, 1], [1, 1]])
+    for form in (ones, ones > 0, ones.astype(">i2"), ones.tolist(), torch.from_numpy(ones), ones.astype(np.float16)):
+        assert to_rle(form) == {"size": [2, 2], "counts": [1, 3]}
+    assert from_rle({"size": [2, 2], "counts": np.array([1, 3])}).tolist() == (ones > 0).tolist()

@@ -10,8 +10,9 @@ from PIL import Image
 from tiny import BOXES, Boxes
 
 from segedu import plotting
-from segedu.labels import STREET
+from segedu.labels import CELLS, STREET
 from segedu.metrics import ConfusionMatrix
+from segedu.strokes import painted_over
 from segedu.training import History
 
 
@@ -109,3 +110,23 @@ def test_the_colours_of_rare_classes_survive_in_the_stored_picture(monkeypatch):
     stored = np.array(Image.open(io.BytesIO(shown[0]["image/png"])).convert("RGB")).reshape(-1, 3).astype(int)
     for name, colour in zip(STREET.names, STREET.colours, strict=True):
         assert np.abs(stored - colour).max(1).min() <= 6, name
+
+
+def test_maps_come_as_validate_mask_takes_them():
+    image, mask = np.zeros((20, 30, 3), np.uint8), np.eye(20, 30) > 0
+    for given in (mask, torch.from_numpy(mask), mask.astype(">i4"), mask.tolist()):
+        drawn = plotting.overlay(image, given, CELLS).axes[0].images[1].get_array()
+        assert np.array_equal(drawn, CELLS.palette[mask.astype(int)])
+        assert np.array_equal(painted_over(image, given, CELLS), CELLS.palette[mask.astype(int)])
+    plotting.panels(image, mask, mask[None], labels=CELLS)
+    for wrong, says in (
+        (mask * 1.0, "float64"), (mask[..., None], "squeeze"), (mask * -1, "holds -1"), (mask * 256, "holds 256"),
+        (mask[:, :9], "one size"),
+    ):  # fmt: skip
+        for draw in (plotting.overlay, painted_over):
+            with pytest.raises(ValueError, match=says):
+                draw(image, wrong, CELLS)
+    with pytest.raises(ValueError, match="1 pictures, but 2 maps of 'truth'"):
+        plotting.panels(image, [mask, mask], labels=CELLS)
+    with pytest.raises(ValueError, match="one size"):
+        plotting.panels(image, mask, mask[:1], labels=CELLS)
