@@ -10,6 +10,17 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model itself, out of DataParallel, DistributedDataParallel and torch.compile, also one in another."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):  # torch.compile's
+            model = model._orig_mod
+        else:
+            return model
+
+
 class Normalise(nn.Module):
     """(N, in_channels, H, W) in 0…1 → the same, shifted and scaled channel by channel.
 
@@ -24,9 +35,11 @@ class Normalise(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if image.ndim != 4 or image.shape[1] != self.mean.shape[1]:
+            way_out = "one picture (C, H, W) becomes a batch of one with image[None]."
+            if image.ndim == 4:
+                way_out = f"for {image.shape[1]} channels build it with in_channels={image.shape[1]}."
             raise ValueError(
-                f"This model takes pictures (N, {self.mean.shape[1]}, H, W), got shape {tuple(image.shape)}; "
-                "one picture (C, H, W) becomes a batch of one with image[None]."
+                f"This model takes pictures (N, {self.mean.shape[1]}, H, W), got shape {tuple(image.shape)}; {way_out}"
             )
         return (image - self.mean) / self.std
 
