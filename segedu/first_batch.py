@@ -27,6 +27,7 @@ TWO_CLASSES = "torch.cat([torch.zeros_like(logits), logits], 1)"
 
 def check_data(model: nn.Module, train, val) -> None:
     """Raises TypeError or ValueError for data sets, or weights, that cannot be learnt with."""
+    outputs.check_model(model)
     check_dataset(train, "The data set to train on")
     if val is not None:
         check_dataset(val, "The data set val")

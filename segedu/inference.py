@@ -14,7 +14,16 @@ from torch.nn import functional as F
 
 from segedu import tiling
 from segedu.inputs import check_unit_range, native, whole_number
-from segedu.models.outputs import as_input, check_fits, class_logits, described, full_size, input_channels, logits_of
+from segedu.models.outputs import (
+    as_input,
+    check_fits,
+    check_model,
+    class_logits,
+    described,
+    full_size,
+    input_channels,
+    logits_of,
+)  # fmt: skip
 
 # The smallest height and width that every architecture takes; smaller pictures are continued at their border.
 SMALLEST = 32
@@ -203,6 +212,7 @@ def _continued(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
 @contextlib.contextmanager
 def evaluation_mode(model: nn.Module):
     """A `with` block in which the model and all its parts are in eval mode; afterwards each is as it was."""
+    check_model(model)
     was = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -36,7 +36,7 @@ def check_dataset(dataset, name: str) -> None:
 def sample_of(dataset, index: int, *, parts: int | None = None) -> tuple[torch.Tensor, ...]:
     """The image, the mask and what else the data set has at this index, as tensors; numpy's arrays become such.
 
-    parts: how many are looked at; None: all. Numbers stay as they are.
+    A mask of whole numbers becomes int64. parts: how many are looked at; None: all. Numbers stay as they are.
     Raises TypeError or ValueError, as a sentence, for other forms.
     """
     sample = dataset[index]
@@ -62,10 +62,10 @@ def sample_of(dataset, index: int, *, parts: int | None = None) -> tuple[torch.T
 
 
 def _as_tensor(item, index: int, place: int):
-    if isinstance(item, torch.Tensor):
-        return item
     if isinstance(item, np.ndarray) and item.dtype.kind in "buif":
-        return torch.from_numpy(native(item))
+        item = torch.from_numpy(native(item))
+    if isinstance(item, torch.Tensor):
+        return item.long() if place == 1 and not item.is_floating_point() else item
     if place > 1 and isinstance(item, (int, float)):
         return item
     name = ("image", "mask")[place] if place < 2 else f"item at place {place}"

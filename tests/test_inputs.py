@@ -84,6 +84,23 @@ def test_arrays_of_numpy_are_samples_too(kind):
         assert fit(pictures).loss == pytest.approx(fit(same).loss)
 
 
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int16, torch.uint16, torch.int32])
+def test_masks_of_every_kind_of_whole_numbers_are_learnt(kind):
+    assert fit([(IMAGE, MASK.to(kind))] * 2).loss == fit([(IMAGE, MASK)] * 2).loss
+
+
+def test_a_model_is_a_module():
+    for ask in (
+        lambda model: segedu.semantic_segmentation(model, PIXELS),
+        lambda model: segedu.instance_segmentation(model, PIXELS),
+        lambda model: segedu.evaluate(model, [(IMAGE, MASK)]),
+        lambda model: segedu.fit(model, [(IMAGE, MASK)], steps=1),
+    ):
+        for model in ("fcn8s_toystreet", PIXELS, lambda x: x):
+            with pytest.raises(TypeError, match=r"segedu\.load\(name\)"):
+                ask(model)
+
+
 def test_what_a_loss_does_not_take_is_told():
     assert evaluate([(IMAGE, MASK, "name.png")]).counts.sum() == MASK.numel()
     with pytest.raises(TypeError, match=r"place 2 .*\[\(image, mask\) for image, mask, \*_ in data\]"):

@@ -20,6 +20,15 @@ STRIDES = (2, 4, 8, 16, 32)
 MOST_CLASSES = 255
 
 
+def check_model(model) -> None:
+    """Raises TypeError for what is no network."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"The model is of type {type(model).__name__}; wanted is a torch.nn.Module, such as one of segedu.models, "
+            "or what segedu.load(name) gives."
+        )
+
+
 def described(model: nn.Module) -> nn.Module:
     """The part of a model that says what it is (config, labels): inside of wrappers, or in an nn.Sequential."""
     model = unwrapped(model)
@@ -40,6 +49,7 @@ def from_config(model: nn.Module, *names: str):
 
 def input_channels(model: nn.Module) -> int:
     """How many channels the model's pictures have: by its config, else its first convolution if that is 1, 3 or 4."""
+    check_model(model)
     said = from_config(model, "in_channels", "num_channels")
     if said is not None:
         return int(said)
