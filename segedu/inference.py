@@ -23,7 +23,7 @@ from segedu.models.outputs import (
     full_size,
     input_channels,
     logits_of,
-)  # fmt: skip
+)
 
 # The smallest height and width that every architecture takes; smaller pictures are continued at their border.
 SMALLEST = 32
