@@ -90,12 +90,20 @@ def check_tensors(path: Path, found: Mapping[str, Form | torch.Tensor], model: n
             raise CheckpointError(_misfit(path, model, f"{name!r} is of type {has_dtype}, and {dtype} is wanted"))
 
 
+def check_notes(path: Path, notes: dict, here: dict) -> None:
+    """Raise CheckpointError unless the notes of a file are built as those of a training.
+
+    notes: what `read` gives.   here: notes of a training such as this; of its history one entry of each kind.
+    """
+    kinds = {"recipe": dict, "budget": dict, "first_batch": [0.5], "groups": [dict], "scheduler": dict}
+    _alike(path, notes, here | kinds, "notes")
+
+
 def check_training(path: Path, tensors: Mapping, notes: dict, here: dict, run) -> None:
     """Raise CheckpointError unless a file holds a training that `run` (of training.py) can take up.
 
-    tensors, notes: what `read` gives.   here: notes of a training such as this; of its history one entry of each kind.
+    tensors, notes: what `read` gives.   here: the notes of `run`.
     """
-    _alike(path, notes, here | {"recipe": dict, "budget": dict, "groups": [dict], "scheduler": dict}, "notes")
     if len(notes["groups"]) != len(here["groups"]):
         raise CheckpointError(
             f"{path} holds {len(notes['groups'])} groups of parameters, not {len(here['groups'])}. {_ANEW}"

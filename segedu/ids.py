@@ -106,17 +106,6 @@ def ignored_id(ignore_index: int | None) -> int:
         ) from None
 
 
-def whole_number(value, name: str, least: int) -> int:
-    """A number of pixels or the like as Python's int; ValueError for fractions, and for less than `least`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ValueError(f"{name}={value!r} should be a whole number of at least {least}.")
-    return number
-
-
 def subject(name: str | None) -> str:
     return name if name else "The mask"
 

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from segedu.centres import find_centres, group
-from segedu.ids import class_ids, whole_number
-from segedu.inference import evaluation_mode, logits_of, maps_by_tile, picture_pixels
+from segedu.ids import class_ids
+from segedu.inference import evaluation_mode, maps_by_tile, picture_pixels
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import object_classes
+from segedu.models.outputs import check_fits, class_logits, described, input_channels, logits_of, probabilities
 
 METHODS = ("watershed", "centres")
 EVERY_NEIGHBOUR = np.ones((3, 3), bool)  # pixels that meet at a corner are connected
@@ -71,7 +73,7 @@ def instance_segmentation(
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}.")
     _checked_share(neck)
     gap = whole_number(gap, "gap", 0)
-    pixels = picture_pixels(image)
+    pixels = picture_pixels(image, input_channels(model))
     size = tuple(pixels.shape[1:])
     classes, certainty = np.empty(size, np.uint8), np.empty(size, np.float32)
     heat, offsets = np.empty(size, np.float32), np.empty((2, *size), np.float32)
@@ -79,11 +81,13 @@ def instance_segmentation(
     with evaluation_mode(model), torch.inference_mode():
         for place, maps in maps_by_tile(model, pixels, tile, margin, read=read):
             logits, rest = (maps[:-3], maps[-3:]) if method == "centres" else (maps, None)
-            best = logits.softmax(0).max(0)
+            logits = class_logits(logits[None])
+            check_fits(logits.shape[1], classes.dtype, "Take one of fewer classes for single objects.")
+            best = probabilities(logits)[0].max(0)
             classes[place], certainty[place] = best.indices.cpu().numpy(), best.values.cpu().numpy()
             if rest is not None:
                 heat[place], offsets[:, *place] = rest[0].cpu().numpy(), rest[1:].cpu().numpy()
-    things, border = _things(labels or getattr(model, "labels", None), len(logits))
+    things, border = _things(labels or getattr(described(model), "labels", None), logits.shape[1])
     if method == "watershed":
         ids = by_watershed(classes, things, border=border, gap=gap, neck=neck, smallest=smallest)
         found = _described(ids, classes, certainty, things)

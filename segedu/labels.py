@@ -21,8 +21,8 @@ class LabelTable:
     names:   one name a class, in the order of the ids 0 … len(table) − 1.
     colours: one (red, green, blue) a class, each 0…255.
     things:  the names of the classes whose objects can be counted (cars); the others are stuff (sky).
-    Raises ValueError where the numbers of names and colours differ, a name or a colour occurs twice, or a colour is
-    not of whole numbers 0…255.
+    Raises ValueError where the numbers of names and colours differ, a name or a colour occurs twice, a colour is not of
+    whole numbers 0…255, or there are more than 255 classes: an id of 255 means "ignore".
     """
 
     names: tuple[str, ...]
@@ -44,6 +44,11 @@ class LabelTable:
         if len(self.names) != len(self.colours):
             raise ValueError(
                 f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours."
+            )
+        if len(self.names) > IGNORE_INDEX:
+            raise ValueError(
+                f"A label table holds {IGNORE_INDEX} classes at most, got {len(self.names)}: in masks 255 means "
+                "“ignore”, and uint8 ends there. Leave classes out, or join rare ones."
             )
         for kind, values in (("name", self.names), ("colour", self.colours)):
             twice = sorted(value for value, count in Counter(values).items() if count > 1)

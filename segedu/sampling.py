@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from segedu import runtime
+from segedu.inputs import sample_of
 
 
 class Batches:
@@ -53,7 +54,7 @@ class Seeded(Dataset):
     def __getitem__(self, seed_and_index: tuple[int, int]):
         seed, index = seed_and_index
         runtime.seed_everything(seed)
-        return self.dataset[index]
+        return sample_of(self.dataset, index)
 
 
 def mix(seed: int, number: int) -> int:
@@ -68,7 +69,7 @@ def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch
     """Images (N, C, H, W) and masks (N, H, W) in order, N ≤ batch_size: neighbours of one size go together."""
     images, masks = [], []
     for index in range(len(dataset)):
-        image, mask = dataset[index][:2]
+        image, mask = sample_of(dataset, index, parts=2)
         if images and (image.shape != images[0].shape or len(images) == batch_size):
             yield torch.stack(images), torch.stack(masks)
             images, masks = [], []

@@ -16,11 +16,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from segedu import checkpoints, headers, runtime
+from segedu import checkpoints, first_batch, headers, recipes, runtime
 from segedu.inference import evaluation_mode, predict_logits
+from segedu.inputs import check_dataset, check_unit_range, collated, positive, whole_number
 from segedu.losses import cross_entropy
-from segedu.masks import validate_mask
 from segedu.metrics import ConfusionMatrix
+from segedu.models import outputs
+from segedu.modes import lent_to, training_mode
 from segedu.sampling import Batches, Seeded, mix, same_size_batches
 
 POLY_POWER = 0.9  # DeepLab, arXiv 1606.00915, section 4.1
@@ -75,10 +77,14 @@ def fit(
 ) -> History:
     """The history of training `model` on `train`; the model itself holds what was learnt.
 
-    train, val: data sets of (image, mask, …). Batches are cut from an endless row of shuffled passes, so that all have
-        `batch_size` pictures; an epoch is as many steps as it takes to see len(train) pictures.
+    model: a part that is in eval mode while the model is in train mode is frozen and stays so; all others learn, and
+        afterwards each is in the mode where it was. Freeze by model.train(), then part.eval() for each of its parts.
+    train, val: data sets of (image, mask, …): tensors or arrays, images (C, H, W) in 0…1, masks (H, W). Batches are
+        cut from an endless row of shuffled passes, so that all have `batch_size` pictures; an epoch is as many steps
+        as it takes to see len(train) pictures.
     steps, epochs, minutes: the budget, exactly one of them.
-    loss: called as loss(output, *targets), targets being all that a sample holds behind its image.
+    loss: called as loss(output, *targets), targets being all that a sample holds behind its image. Logits at 1/2 … 1/32
+        of the picture's size are enlarged before; of a dict that the loss cannot read it gets the logits.
     optimizer: called as optimizer(parameters, lr=learning_rate). The rate falls to 0 by the "poly" schedule,
         (1 − step/steps)^0.9 (DeepLab, arXiv 1606.00915, section 4.1).
     precision: "float32", "bfloat16", "float16" (its gradients scaled by torch's GradScaler, which leaves a step out
@@ -87,29 +93,39 @@ def fit(
         so it does not depend on num_workers, and the caller's random state is as it was afterwards.
     val: scored after each epoch and at the end; the model ends with the weights of the best mean IoU.
     checkpoint: a file that is written after each epoch, at the end, and on Ctrl-C. With resume=True training goes on
-        from it, with the same numbers as if it had never stopped (same precision and thread count). Without, an
-        existing file is refused, not overwritten.
+        from it, with the same numbers as if it had never stopped (same precision and thread count); another loss,
+        optimiser, budget or first batch is refused. Without, an existing file is refused, not overwritten.
     Ctrl-C ends the training after the running step and keeps what was learnt. The model learns on `runtime.device()`,
     and is afterwards on the device where it was before.
     Raises MaskError, TypeError or ValueError, as a sentence, if the first batch, the budget or the checkpoint is wrong.
     """
+    seed, batch_size = whole_number(seed, "seed", 0), whole_number(batch_size, "batch_size", 1)
+    learning_rate, num_workers = positive(learning_rate, "learning_rate"), whole_number(num_workers, "num_workers", 0)
+    first_batch.check_data(model, train, val)
     budget = _Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
     precision = runtime.checked_precision(precision)
     recipe = {"seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision}
-    with _lent_to(runtime.device(), model):
+    recipe |= {"loss": recipes.in_words(loss), "optimizer": recipes.in_words(optimizer)}
+    with lent_to(runtime.device(), model):
         run = _Run(model, optimizer(model.parameters(), lr=learning_rate), budget, recipe, checkpoint)
-        run.begin(resume)
+        run.begin(resume, train)
         batches = Batches(len(train), batch_size, seed, first_step=run.step, steps=budget.steps)
-        loader = DataLoader(Seeded(train), batch_sampler=batches, num_workers=num_workers, generator=torch.Generator())
-        with runtime.preserved_rng(), _training_mode(model), _stop_request() as stopped, run.bar(progress):
+        loader = DataLoader(
+            Seeded(train), batch_sampler=batches, num_workers=num_workers, collate_fn=collated,
+            generator=torch.Generator(),
+        )  # fmt: skip
+        with runtime.preserved_rng(), training_mode(model), _stop_request() as stopped, run.bar(progress):
             for images, *targets in loader:
                 if run.step == run.first_step:
-                    _check_batch(images, targets, _classes(model, train))
+                    first_batch.check_batch(images, targets, loss)
+                    run.remember([images, *targets])
                 runtime.seed_everything(mix(seed, run.step))
                 images, *targets = (tensor.to(runtime.device()) for tensor in (images, *targets))
-                with runtime.autocast(precision):
-                    output = model(images)
-                value = loss(_as_float(output), *targets)
+                with runtime.autocast(precision), first_batch.sizes_explained(images):
+                    output = model(outputs.as_input(model, images))
+                if run.step == run.first_step:
+                    read = first_batch.reader(model, images, output, targets, loss, train)
+                value = loss(read(output), *targets)
                 run.learn(value, len(images))
                 if budget.epoch_ends_at(run.step) or run.finished():
                     run.validate(val)
@@ -125,13 +141,18 @@ def evaluate(model: nn.Module, dataset: Dataset, *, batch_size: int = 16) -> Con
 
     Pictures of one size that follow each other go through the model together, at most batch_size at once.
     The model works in eval mode without gradients, on the device where it is; its mode is put back afterwards.
+    model: as in semantic_segmentation; one with one output has two classes.
+    Raises MaskError, TypeError or ValueError, as a sentence, for data that fit refuses, and for logits that are NaN.
     """
-    if len(dataset) == 0:
-        raise ValueError("The data set holds no picture, so there is nothing to evaluate.")
+    batch_size = whole_number(batch_size, "batch_size", 1)
+    check_dataset(dataset, "The data set to evaluate on")
+    first_batch.check_truth(dataset)
     matrix = None
     with evaluation_mode(model), torch.inference_mode():
         for images, masks in same_size_batches(dataset, batch_size):
-            logits = predict_logits(model, images)
+            check_unit_range(images)
+            logits = outputs.class_logits(predict_logits(model, images))
+            first_batch.check_masks(masks, images, logits.shape[1])
             matrix = matrix or ConfusionMatrix(logits.shape[1])
             matrix.update(logits.argmax(1), masks)
     return matrix
@@ -148,10 +169,13 @@ class _Budget:
 
     def __post_init__(self):
         given = {name: v for name in ("steps", "epochs", "minutes") if (v := getattr(self, name)) is not None}
-        if len(given) != 1 or min(given.values()) <= 0:
+        try:
+            ((name, value),) = given.items()
+            setattr(self, name, whole_number(value, name, 1) if name == "steps" else positive(value, name))
+        except ValueError:
             raise ValueError(
-                f"Give fit exactly one budget above 0, steps=, epochs= or minutes=; got {given or 'none'}."
-            )
+                f"Give fit exactly one budget above 0, steps= (whole), epochs= or minutes=; got {given or 'none'}."
+            ) from None
         if self.epochs is not None:
             self.steps = math.ceil(self.epochs * self.steps_per_epoch)
 
@@ -177,6 +201,7 @@ class _Run:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.history, self.step, self.first_step = History(), 0, 0
         self.best: dict[str, torch.Tensor] = {}
+        self.first_batch: list[float] | None = None
         self.seconds_before, self.started = 0.0, time.perf_counter()
         self.scheduler = budget.schedule(optimizer, self.seconds)
         self.scaler = torch.amp.GradScaler(runtime.device().type, enabled=recipe["precision"] == "float16")
@@ -239,7 +264,12 @@ class _Run:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
             self.history.best_step = self.step
 
-    def begin(self, resume: bool) -> None:
+    def remember(self, batch: list[torch.Tensor]) -> None:
+        """What the very first batch was, so that a run that goes on can see whether its data are the same."""
+        if self.step == 0:
+            self.first_batch = recipes.in_numbers(batch)
+
+    def begin(self, resume: bool, train: Dataset) -> None:
         """Take up an earlier run if there is one and it is asked for; refuse to overwrite it otherwise."""
         if self.checkpoint is None:
             if resume:
@@ -253,13 +283,17 @@ class _Run:
             )
         tensors, header = checkpoints.read(self.checkpoint)
         notes, here = header["notes"], self._notes()
-        headers.check_training(self.checkpoint, tensors, notes, here | {"history": asdict(EXAMPLE)}, self)
+        headers.check_notes(self.checkpoint, notes, here | {"history": asdict(EXAMPLE)})
         for name in ("recipe", "budget"):
-            if notes.get(name) != here[name]:
-                raise ValueError(
-                    f"{self.checkpoint} was trained with {name} {notes.get(name)}, now it is {here[name]}: the numbers "
-                    "would not be those of one training. Call fit as before, or start anew with another file."
-                )
+            then, now = notes[name], here[name]
+            changed = [key for key in then.keys() | now.keys() if then.get(key) != now.get(key)]
+            if changed:
+                before, after = ({key: side.get(key) for key in sorted(changed)} for side in (then, now))
+                raise self._differs(f"{name} {before}", f"it is {after}")
+        self.first_batch = notes["first_batch"]
+        if not recipes.alike(self.first_batch, recipes.in_numbers(first_batch.of(train, **self.recipe))):
+            raise self._differs("other pictures, masks or another augmentation", "the first batch is not the same")
+        headers.check_training(self.checkpoint, tensors, notes, here, self)
         if notes["threads"] != here["threads"]:
             warnings.warn(
                 f"{self.checkpoint} was trained on {notes['threads']} threads, now there are {here['threads']}: "
@@ -275,11 +309,17 @@ class _Run:
         ]
         self.optimizer.load_state_dict(state)
         self.scheduler.load_state_dict(notes["scheduler"])
-        self.scaler.load_state_dict(notes.get("scaler", {}))  # files of before float16 have none
+        self.scaler.load_state_dict(notes["scaler"])
         self.history = History(**notes["history"])
         self.history.interrupted = False
         self.step = self.first_step = len(self.history.loss)
         self.seconds_before = self.history.seconds
+
+    def _differs(self, then: str, now: str) -> ValueError:
+        return ValueError(
+            f"{self.checkpoint} was trained with {then}, now {now}: the numbers would not be those of one training. "
+            "Call fit as before, or start anew with another file."
+        )
 
     def write(self) -> None:
         """Write the checkpoint, if one is asked for: weights, best weights, optimiser, schedule, history."""
@@ -293,12 +333,14 @@ class _Run:
 
     def _notes(self) -> dict:
         groups = [
-            {key: value for key, value in group.items() if key != "params"} for group in self.optimizer.param_groups
+            {key: recipes.plain(value) for key, value in group.items() if key != "params"}
+            for group in self.optimizer.param_groups
         ]
         return {
             "recipe": self.recipe,
             "budget": asdict(self.budget),
             "threads": torch.get_num_threads(),
+            "first_batch": self.first_batch,
             "groups": groups,
             "scheduler": self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -315,27 +357,6 @@ class _Run:
             print(f"Stopped after step {self.step}; the model keeps {kept}.")
         if self.best:
             self.model.load_state_dict(self.best)
-
-
-@contextlib.contextmanager
-def _lent_to(device: torch.device, model: nn.Module) -> Iterator[None]:
-    """The model on `device`, and back where it was at the end: who made it on the CPU goes on with it there."""
-    home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    model.to(device)
-    try:
-        yield
-    finally:
-        model.to(home)
-
-
-@contextlib.contextmanager
-def _training_mode(model: nn.Module) -> Iterator[None]:
-    was = model.training
-    model.train()
-    try:
-        yield
-    finally:
-        model.train(was)
 
 
 @contextlib.contextmanager
@@ -356,31 +377,6 @@ def _stop_request() -> Iterator[Callable[[], bool]]:
         yield requested.is_set
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _as_float(output):
-    """The output in float32, so that losses never sum in 16 bits; a named tuple keeps its type."""
-    if isinstance(output, torch.Tensor):
-        return output.float()
-    return type(output)(*(part.float() for part in output))
-
-
-def _classes(model: nn.Module, dataset: Dataset):
-    """The class table of the data set or, where it has none, the model's number of classes, if it says so."""
-    return getattr(dataset, "labels", None) or getattr(model, "config", {}).get("num_classes")
-
-
-def _check_batch(images: torch.Tensor, targets: list[torch.Tensor], labels) -> None:
-    """Raise a sentence if the first batch is not pictures in 0…1 with masks of class ids."""
-    low, high = images.aminmax()
-    if not images.is_floating_point() or not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"Pictures must be floats in 0…1, the first batch is {images.dtype} in {low.item():.4g} … "
-            f"{high.item():.4g}; divide by 255, or take the normalisation away: it is part of the model."
-        )
-    if labels is not None:
-        # as one tall picture: a single crop of class 0 and void is sound, a whole batch of such is not
-        validate_mask(targets[0].flatten(0, 1), labels, name="The masks of the first batch")
 
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -258,3 +259,111 @@ def test_evaluate_pictures_of_different_sizes_one_by_one_and_together():
     assert torch.equal(segedu.evaluate(model, even, batch_size=2).counts, segedu.evaluate(model, even).counts)
     with pytest.raises(ValueError, match="no picture"):
         segedu.evaluate(model, Boxes(0))
+
+
+def stopped(path, monkeypatch, **options):
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)
+        fit(small_net(), **{"train": noisy(), "checkpoint": path} | options)
+
+
+def weighted(weight):
+    def loss(output, target):
+        return weight * segedu.losses.cross_entropy(output, target)
+
+    return loss
+
+
+OTHERS = {
+    "loss": {"loss": segedu.losses.focal_loss},
+    "weights of classes": {"loss": partial(segedu.losses.cross_entropy, class_weights=torch.tensor([1.0, 2, 3]))},
+    "a loss by hand": {"loss": weighted(2.0)},
+    "torch's loss": {"loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, 3]), ignore_index=255)},
+    "optimizer": {"optimizer": partial(torch.optim.SGD, momentum=0.9)},
+    "its setting": {"optimizer": partial(torch.optim.AdamW, weight_decay=0.5)},
+    "first batch": {"train": Boxes()},
+    "other pictures": {"train": Boxes(13, transform=noisy().transform)},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_does_not_go_on_as_another(name, tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    stopped(path, monkeypatch)
+    with pytest.raises(ValueError, match="not be those of one training"):
+        fit(small_net(), **{"train": noisy(), "checkpoint": path, "resume": True} | OTHERS[name])
+
+
+@pytest.mark.parametrize("name", ["weights of classes", "a loss by hand", "torch's loss", "its setting"])
+def test_a_run_goes_on_with_the_same_loss_and_optimizer_made_anew(name, tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    stopped(path, monkeypatch, **OTHERS[name])
+    again = OTHERS[name] if name != "a loss by hand" else {"loss": weighted(2.0)}
+    assert len(fit(small_net(), noisy(), checkpoint=path, resume=True, **again).loss) == 6
+    if name == "a loss by hand":
+        with pytest.raises(ValueError, match="one training"):
+            fit(small_net(), noisy(), checkpoint=path, resume=True, loss=weighted(3.0))
+
+
+def test_frozen_parts_stay_frozen_and_each_part_comes_back_in_its_mode():
+    model = small_net()
+    frozen, free = model.down[0][1], model.down[1][1]
+    frozen.eval()
+    before = frozen.running_mean.clone(), free.running_mean.clone()
+    fit(model, val=Boxes(2))
+    assert torch.equal(frozen.running_mean, before[0]) and not torch.equal(free.running_mean, before[1])
+    assert not frozen.training and free.training and model.training
+    loaded = small_net().eval()  # as segedu.load gives it: nothing of it is frozen
+    before = loaded.down[0][1].running_mean.clone()
+    fit(loaded)
+    assert not torch.equal(loaded.down[0][1].running_mean, before)
+    assert not any(module.training for module in loaded.modules())
+
+
+def test_one_value_a_channel_is_too_few_for_batch_normalisation():
+    data = [(torch.rand(3, 16, 16), torch.randint(0, 3, (16, 16)))] * 2
+    network = segedu.models.UNet(3, width=4)
+    with pytest.raises(ValueError, match=r"1 picture of 16 × 16 .* batch_size=2"):
+        fit(network, data, batch_size=1, steps=1)
+    assert len(fit(network, data, batch_size=2, steps=1).loss) == 1
+
+
+class EndsIn(nn.Module):
+    def __init__(self, end, num_classes=3):
+        super().__init__()
+        self.net, self.end = SmallNet(num_classes, width=8), end
+
+    def forward(self, image):
+        return self.end(self.net(image))
+
+
+def test_outputs_that_a_loss_of_logits_would_misread_are_refused():
+    with pytest.raises(ValueError, match="take the softmax away"):
+        fit(EndsIn(nn.Softmax(dim=1)))
+    with pytest.raises(ValueError, match=r"one output.*torch\.cat"):
+        fit(EndsIn(nn.Identity(), 1), loss=partial(segedu.losses.dice_loss))
+    with pytest.raises(TypeError, match="panoptic_loss"):
+        fit(segedu.models.PanopticDeepLab(3, width=4))
+    fit(EndsIn(nn.LogSoftmax(dim=1)), steps=1)
+    fit(EndsIn(nn.Softmax(dim=1)), steps=1, loss=lambda p, target: nn.functional.nll_loss(p.log(), target.clamp(max=2)))
+
+
+def test_the_advice_for_a_network_of_one_output_learns_as_a_sigmoid_does():
+    data = [(image, (mask == 1).long()) for image, mask in Boxes(4)]
+    torch.manual_seed(0)
+    network = EndsIn(nn.Identity(), 1)
+    fit(
+        network, data, steps=40, learning_rate=0.02,
+        loss=lambda logits, target: segedu.losses.cross_entropy(
+            torch.cat([torch.zeros_like(logits), logits], 1), target
+        ),
+    )  # fmt: skip
+    assert segedu.evaluate(network, data).iou()[1] > 0.8
+    logits, target = torch.randn(2, 1, 4, 4), torch.randint(0, 2, (2, 4, 4))
+    two = segedu.losses.cross_entropy(torch.cat([torch.zeros_like(logits), logits], 1), target)
+    assert torch.isclose(two, nn.functional.binary_cross_entropy_with_logits(logits[:, 0], target.float()))
+
+
+def test_a_network_that_cannot_learn_is_told_so():
+    with pytest.raises(ValueError, match=r"requires_grad_\(True\)"):
+        fit(small_net().requires_grad_(False))

@@ -2,11 +2,13 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from segedu import transforms
 from segedu.transforms import augment, check_joint, resize
 
 SIZE = (48, 64)
@@ -188,3 +190,42 @@ def test_a_transform_can_be_sent_to_worker_processes():
         first = transform(*sample())
         torch.manual_seed(3)
         assert all(torch.equal(a, b) for a, b in zip(first, again(*sample()), strict=True))
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32, torch.uint16, torch.uint8, torch.bool])
+def test_masks_of_every_kind_keep_their_values(kind):
+    """Ids from 2²⁴ on are more than float32 counts, in which torchvision resizes."""
+    ids = torch.tensor([[2**24 + 1, 2**24 + 3], [5, -1]]).repeat_interleave(5, 0).repeat_interleave(3, 1).to(kind)
+    image, mask = tv_tensors.Image(torch.rand(3, 10, 6)), tv_tensors.Mask(ids)
+    for transform in (
+        transforms.resize((23, 17)),
+        transforms.augment((23, 17), scale=(1, 2)),
+        transforms.ElasticGrid(),
+    ):
+        found = transform(image, mask)[1]
+        assert found.dtype == kind and set(found.unique().tolist()) <= set(ids.unique().tolist())
+
+
+@pytest.mark.parametrize(
+    "sizes", [((37, 64), (24, 40)), ((24, 40), (70, 90)), ((7, 1), (3, 5)), ((360, 480), (97, 333))]
+)
+def test_places_are_torchs_nearest_exact(sizes):
+    before, after = sizes
+    ids = torch.randint(0, 1000, before)
+    expected = torch.nn.functional.interpolate(ids[None, None].float(), size=after, mode="nearest-exact")[0, 0]
+    image = tv_tensors.Image(torch.rand(1, *before))
+    assert torch.equal(transforms.resize(after)(image, tv_tensors.Mask(ids))[1], expected.long())
+
+
+def test_sizes_and_channels_that_do_not_work_are_named():
+    infrared = tv_tensors.Image(torch.rand(4, 8, 8)), tv_tensors.Mask(torch.zeros(8, 8, dtype=torch.int64))
+    with pytest.raises(ValueError, match="colour=0"):
+        transforms.augment((16, 12))(*infrared)
+    assert transforms.augment((np.int64(16), 12), colour=0)(*infrared)[0].shape == (4, 16, 12)
+    for size in (16, (16,), (0, 4), (3.5, 4), "16"):
+        for make in (transforms.resize, transforms.augment):
+            with pytest.raises(ValueError, match="height, width"):
+                make(size)
+    for scale in (2, (0.5, float("nan")), "ab"):
+        with pytest.raises(ValueError, match="low ≤ high"):
+            transforms.augment(scale=scale)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from segedu.datasets.base import SegmentationDataset
+from segedu.inputs import height_and_width, whole_number
 
 Colour = tuple[float, float, float]
 
@@ -42,12 +43,20 @@ class RenderedWorld(SegmentationDataset):
             low, high = self.knobs[knob]
             if not low <= value <= high:
                 raise ValueError(f"{knob}={value} is out of range; {name} takes {low} … {high}, and 1 is natural.")
-        if len(size) != 2 or min(size) < 32:
-            raise ValueError(f"size={size} does not work; {name} needs (height, width), each at least 32 pixels.")
-        if seed < 0 or (length is not None and length < 1):
-            raise ValueError(f"{name} needs a seed of at least 0 and a length of at least 1, got {seed} and {length}.")
-        self.split, self.seed, self.size, self.settings = split, seed, (int(size[0]), int(size[1])), settings
-        self.length = self.lengths[split] if length is None else length
+        try:
+            self.size = height_and_width(size, least=32)
+        except ValueError:
+            raise ValueError(
+                f"size={size} does not work; {name} needs (height, width), each at least 32 pixels."
+            ) from None
+        try:
+            self.seed = whole_number(seed, "seed", 0)
+            self.length = self.lengths[split] if length is None else whole_number(length, "length", 1)
+        except ValueError:
+            raise ValueError(
+                f"{name} needs a seed of at least 0 and a length of at least 1, whole numbers, got {seed} and {length}."
+            ) from None
+        self.split, self.settings = split, settings
 
     def __len__(self) -> int:
         return self.length

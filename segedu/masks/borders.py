@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from segedu.ids import MaskError, class_ids, object_ids, whole_number
+from segedu.ids import MaskError, class_ids, object_ids
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 from segedu.masks.checking import as_bytes
 

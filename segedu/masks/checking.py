@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from segedu.ids import MaskError, class_ids, first_at, subject, whole_number
+from segedu.ids import MaskError, class_ids, first_at, subject
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX, LabelTable
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from segedu.ids import NOTHING, MaskError, ignored_id, whole_number, whole_numbers
+from segedu.ids import NOTHING, MaskError, ignored_id, whole_numbers
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 from segedu.metrics.semantic import ConfusionMatrix, two_pictures
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from segedu.ids import NOTHING, MaskError, check_objects, ignored_id, whole_number
+from segedu.ids import NOTHING, MaskError, check_objects, ignored_id
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 from segedu.metrics.boundary import spread
 from segedu.metrics.semantic import two_maps, two_pictures

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from segedu.ids import MaskError, ignored_id, whole_number, whole_numbers
+from segedu.ids import MaskError, ignored_id, whole_numbers
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 
 

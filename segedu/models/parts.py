@@ -55,9 +55,11 @@ class Normalise(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if image.ndim != 4 or image.shape[1] != self.mean.shape[1]:
+            way_out = "one picture (C, H, W) becomes a batch of one with image[None]."
+            if image.ndim == 4:
+                way_out = f"for {image.shape[1]} channels build it with in_channels={image.shape[1]}."
             raise ValueError(
-                f"This model takes pictures (N, {self.mean.shape[1]}, H, W), got shape {tuple(image.shape)}; "
-                "one picture (C, H, W) becomes a batch of one with image[None]."
+                f"This model takes pictures (N, {self.mean.shape[1]}, H, W), got shape {tuple(image.shape)}; {way_out}"
             )
         return (image - self.mean) / self.std
 
