@@ -28,7 +28,7 @@ COMMANDS = {  # run as they stand, in .venv with all extras
     "lint": ["-m", "ruff", "check", "."],
     "bench": [ROOT / "tests" / "benchmarks"],
 }
-NO_POPUPS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}  # nor a question about them
 CUDA_FOR_NOTHING = """\
 This computer has no NVIDIA card, and 5.3 of these 6.3 GB serve nothing else. To save them, stop here (Ctrl-C), then
     {python} -m pip install uv
@@ -47,37 +47,42 @@ def install(*extras, venv=VENV, base=sys.executable, pins=()):
     uv = shutil.which("uv", path=places)
     if not python.exists():
         make = [uv, "venv", "--quiet", "--seed", "--python", base, venv] if uv else [base, "-m", "venv", venv]
-        if subprocess.call(make):
-            shutil.rmtree(venv, ignore_errors=True)
+        made = False
+        try:
+            made = subprocess.call(make) == 0
+        finally:  # stopped by Ctrl-C, too: half an environment would be taken for a whole one
+            if not made:
+                shutil.rmtree(venv, ignore_errors=True)
+        if not made:
             sys.exit(f"Python could not make the folder {venv.name}: see its message above.")
     wishes = ["-e", f".[{','.join(missing)}]", *pins]
     by_uv = [uv, "pip", "install", "--python", python, "--torch-backend=auto", *wishes]
-    by_pip = [python, "-m", "pip", "install", *wishes]
+    by_pip = [python, "-m", "pip", "install", "--progress-bar=off", *wishes]
     for installer in [by_uv, by_pip] if uv else [by_pip]:  # pip may have a mirror where uv asks PyTorch's own server
-        announce(python, installer is by_uv)
+        announce(python, bool(uv), installer is by_uv)
         if succeeds(installer):
             break
     else:
         sys.exit("The installation failed: see the messages above, then run the same command again.")
     overrides = venv / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     overrides.parent.mkdir(parents=True, exist_ok=True)
-    overrides.write_text(json.dumps(NO_POPUPS))
+    overrides.write_text(json.dumps(NO_NEWS))
     for extra in missing:
         stamps[extra].write_text(wanted)
     return python
 
 
-def announce(python, uv):
+def announce(python, has_uv, uses_uv):
     """Say size and time before the download; and, where pip would bring CUDA for no card, how to save most of it."""
     venv = python.parents[1]
-    if any(venv.glob("[Ll]ib/**/site-packages/torch")):
+    if any(torch for lib in ("lib/python*", "Lib") for torch in venv.glob(f"{lib}/site-packages/torch")):
         print(f"Installing into {venv.name}: less than 0.5 GB, about a minute ...", flush=True)
         return
     card = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()
-    cuda = sys.platform == "linux" and platform.machine() == "x86_64" and (card or not uv)
+    cuda = sys.platform == "linux" and platform.machine() == "x86_64" and (card or not uses_uv)
     size = "6.3 GB on the disk, 5 to 20 minutes" if cuda else "1 GB on the disk, 2 to 10 minutes"
     print(f"Installing into {venv.name}, once: {size}, mostly for PyTorch ...", flush=True)
-    if cuda and not card:
+    if cuda and not card and not has_uv:
         print(CUDA_FOR_NOTHING.format(python=python), flush=True)
         if sys.stdin.isatty():
             print("Going on in 20 seconds ...", flush=True)
@@ -178,4 +183,7 @@ def main(name="", *arguments):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; the same command begins again.")

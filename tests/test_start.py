@@ -138,9 +138,18 @@ def test_a_failed_installation_says_everything_and_is_tried_again(start, compute
     assert [("pip" in call) for call in computer.calls] == [False, True, True]
 
 
-def test_a_failed_environment_leaves_nothing(start, computer, tmp_path):
+def test_a_failed_environment_leaves_nothing(start, computer, tmp_path, monkeypatch):
     computer.fails["venv"] = 1
     with pytest.raises(SystemExit, match=r"\.venv"):
+        start["install"]("lab")
+    assert not (tmp_path / ".venv").exists()
+
+    def stopped(command):
+        Path(command[-1]).mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "call", stopped)
+    with pytest.raises(KeyboardInterrupt):
         start["install"]("lab")
     assert not (tmp_path / ".venv").exists()
 
@@ -155,7 +164,7 @@ def test_uv_is_used_where_it_is_and_pip_where_uv_fails(start, computer, tmp_path
     computer.fails["/opt/uv"] = 2
     start["install"]("test")
     assert computer.calls[2][0] == "/opt/uv"
-    assert computer.calls[3] == [python, "-m", "pip", "install", "-e", ".[test]"]
+    assert computer.calls[3] == [python, "-m", "pip", "install", "--progress-bar=off", "-e", ".[test]"]
     assert "/opt/uv: a line\nits last words" in computer.said[3]
 
 
@@ -179,7 +188,7 @@ def test_uv_is_found_in_the_environment_where_the_advice_puts_it(start, computer
         ({"programs": {"nvidia-smi": "/usr/bin/nvidia-smi"}}, False, "6.3 GB"),
         ({"card": True}, False, "6.3 GB"),
         ({"programs": {"uv": "/opt/uv"}}, False, "1 GB"),  # it takes the PyTorch that fits
-        ({"programs": {"uv": "/opt/uv"}, "fails": {"--torch-backend=auto": 2}}, True, "6.3 GB"),  # pip follows
+        ({"programs": {"uv": "/opt/uv"}, "fails": {"--torch-backend=auto": 2}}, False, "6.3 GB"),  # pip follows
         ({"platform": "darwin"}, False, "1 GB"),
         ({"machine": "aarch64"}, False, "1 GB"),
         ({"torch": True}, False, "0.5 GB"),  # brought by hand, or by an earlier installation
@@ -205,9 +214,9 @@ def test_jupyterlab_shows_no_news_and_still_knows_the_settings(start, computer, 
     jupyterlab = pytest.importorskip("jupyterlab.commands")
     plugin, _, schema = name.partition(":")
     known = json.loads(Path(jupyterlab.get_app_dir(), "schemas", plugin, f"{schema}.json").read_text())["properties"]
-    assert values == {"fetchNews": "false", "checkForUpdates": False}
-    assert values["fetchNews"] in [choice["const"] for choice in known["fetchNews"]["oneOf"]]
-    assert known["checkForUpdates"]["type"] == "boolean"
+    # JupyterLab 4.0 lists the choices, later ones describe them
+    choices = known["fetchNews"].get("enum") or [choice["const"] for choice in known["fetchNews"]["oneOf"]]
+    assert values == {"fetchNews": "false"} and "false" in choices
 
 
 @pytest.mark.parametrize("failing", [{}, {"not slow": 1}, {"--nbval-lax": 1}])
