@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import time
@@ -83,7 +84,7 @@ def announce(python, has_uv, uses_uv):
     size = "6.3 GB on the disk, 5 to 20 minutes" if cuda else "1 GB on the disk, 2 to 10 minutes"
     print(f"Installing into {venv.name}, once: {size}, mostly for PyTorch ...", flush=True)
     if cuda and not card and not has_uv:
-        print(CUDA_FOR_NOTHING.format(python=python), flush=True)
+        print(CUDA_FOR_NOTHING.format(python=shlex.quote(str(python))), flush=True)
         if sys.stdin.isatty():
             print("Going on in 20 seconds ...", flush=True)
             time.sleep(20)
@@ -102,12 +103,12 @@ def succeeds(command):
     return process.returncode == 0
 
 
-def refresh_working_copy(fresh, copy=WORKING_COPY):
-    """Bring lessons that `copy` lacks there, without outputs. What is there is the reader's: never overwritten."""
-    if fresh and copy.exists():
-        copy.rename(ROOT / time.strftime("my_lessons-%Y-%m-%d-%H%M%S"))
+def refresh_working_copy(fresh, folder=WORKING_COPY):
+    """Bring lessons that the folder lacks there, without outputs. What is there is the reader's: never overwritten."""
+    if fresh and folder.exists():
+        folder.rename(ROOT / time.strftime("my_lessons-%Y-%m-%d-%H%M%S"))
     for source in sorted(LESSONS.rglob("*.ipynb")):
-        target = copy / source.relative_to(LESSONS)
+        target = folder / source.relative_to(LESSONS)
         if ".ipynb_checkpoints" in source.parts or target.exists():
             continue
         notebook = json.loads(source.read_text(encoding="utf-8"))
