@@ -154,7 +154,7 @@ def test(*arguments):
     """Every test and every lesson; before them, unless something else is asked for, the fast tests with one thread."""
     python = install("lab", "test")
     alone = 0 if arguments else run(python, *COMMANDS["fast"], OMP_NUM_THREADS="1")
-    if alone == 2:  # pytest was stopped by Ctrl-C
+    if alone == 2:  # stopped: by Ctrl-C, or by what cannot be imported
         return alone
     status = run(python, "-m", "pytest", *NBVAL, *arguments)
     if alone:
