@@ -2,7 +2,7 @@
 export OMP_WAIT_POLICY := PASSIVE
 START := python3 start.py
 
-.PHONY: lab copy test test-fast lowest notebooks lint bench clean
+.PHONY: lab copy test test-fast lowest notebooks lint bench prove clean
 
 lab: ## open the lessons in my_lessons/;  ARGS=--no-browser on a server;  FRESH=1 for a new working copy
 	@$(START) lab $(if $(FRESH),--fresh) $(ARGS)
@@ -27,6 +27,9 @@ lint:
 
 bench:
 	@$(START) bench $(ARGS)
+
+prove: ## run the lessons as other machines would: how far is each assert from failing?  ARGS="04 --runs 20"
+	@$(START) prove $(ARGS)
 
 clean: ## remove what can be made again; my_lessons/ stays
 	rm -rf .venv .venv-lowest build dist *.egg-info .pytest_cache .ruff_cache

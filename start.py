@@ -1,5 +1,5 @@
 """Set up and start: python start.py lab [--no-browser] [--fresh] | copy [FOLDER] | test | fast | lowest
-| notebooks [NAME ...] | lint | bench.
+| notebooks [NAME ...] | lint | bench | prove [NAME ...] | address [ADDRESS] | release.
 
 Makes .venv beside this file, installs what the command needs when pyproject.toml is new, and runs it. But copy only
 writes the lessons without their answers into a folder, and lowest tests in .venv-lowest, with the lowest versions."""
@@ -28,6 +28,9 @@ COMMANDS = {  # run as they stand, in .venv with all extras
     "notebooks": [ROOT / "tests" / "store_notebooks.py"],
     "lint": ["-m", "ruff", "check", "."],
     "bench": [ROOT / "tests" / "benchmarks"],
+    "prove": [ROOT / "tools" / "prove.py"],
+    "address": [ROOT / "tests" / "publish.py", "address"],
+    "release": [ROOT / "tests" / "publish.py", "release"],
 }
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}  # nor a question about them
 CUDA_FOR_NOTHING = """\
@@ -180,7 +183,8 @@ def main(name="", *arguments):
         sys.exit(own[name](*arguments))
     if name not in COMMANDS:
         sys.exit(__doc__)
-    sys.exit(run(install("lab", "test"), *COMMANDS[name], *arguments))
+    python = sys.executable if name == "address" else install("lab", "test")  # address only changes texts
+    sys.exit(run(python, *COMMANDS[name], *arguments))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 import statistics
-import tomllib
-from pathlib import Path
 
 import nbformat
+import publish
+from publish import GITHUB, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+REPOSITORY = publish.repository()
 
-SETUP = f"""\
-# Set-up, the same in every lesson: segedu from this clone, or as installed, or (on Colab) from the network.
+
+def set_up(wheel: str) -> str:
+    """The set-up cell, for the released wheel's address and checksum, or for none ("")."""
+    return f"""\
+# Set-up, the same in every lesson: segedu from this clone, or as installed, or (on Colab) as released.
 import importlib.util
 import sys
 from pathlib import Path
@@ -25,17 +27,20 @@ from pathlib import Path
 import torch
 
 sys.path[:0] = [str(folder) for folder in Path.cwd().parents if (folder / "segedu" / "__init__.py").is_file()]
-if importlib.util.find_spec("segedu") is None:
-    %pip install -q git+{REPOSITORY}
+{publish.ABSENT}
+{publish.getting(wheel)}
 from segedu import runtime
 
 runtime.seed_everything(0)
 print(f"torch {{torch.__version__}} on {{runtime.device()}}")"""
 
 
+SETUP = set_up(publish.wheel())
+
+
 def badge(name: str) -> str:
     """The line of Markdown that opens lesson `name` (without .ipynb) on Colab."""
-    place = REPOSITORY.removeprefix("https://github.com/")
+    place = REPOSITORY.removeprefix(GITHUB)
     link = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/{name}.ipynb"
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
 

@@ -134,13 +134,13 @@ def test_one_picture_can_be_trained_at_the_smallest_size_and_the_coarsest_map():
 
 
 def test_image_pooling_takes_news_from_one_corner_to_the_other():
-    pictures = torch.rand(1, 3, 321, 321).repeat(2, 1, 1, 1)
-    pictures[1, :, :16, :16] = 0
+    pictures = torch.rand(1, 3, 321, 321, dtype=torch.float64).repeat(2, 1, 1, 1)
+    pictures[1, :, :64, :64] = 0  # moves the mean of the fresh network's maps by some 1e-6 only: hence float64
     far = (..., slice(300, None), slice(300, None))
     for head, reaches in (("aspp-s", False), ("v3", True)):
         with torch.inference_mode():
-            one, other = net(head=head, rates=(1, 2, 1))(pictures)
-        assert torch.equal(one[far], other[far]) != reaches
+            one, other = net(head=head, rates=(1, 2, 1)).double()(pictures)
+        assert ((one[far] - other[far]).abs().max() > 1e-8) == reaches
 
 
 def test_the_decoder_lets_fine_detail_past_the_coarse_map():
@@ -150,7 +150,7 @@ def test_the_decoder_lets_fine_detail_past_the_coarse_map():
         model.trunk[2].register_forward_hook(lambda stage, args, output: torch.zeros_like(output))
         with torch.inference_mode():
             one, other = model(torch.rand(2, 3, 65, 65))
-        assert torch.equal(one, other) != sees
+        assert ((one - other).abs().max() > 1e-3) == sees
 
 
 # The paper's form

@@ -3,27 +3,34 @@
 import re
 import tomllib
 
-import nbformat
+import publish
 import pytest
 import yaml
-from notebook_form import NOTEBOOKS, REPOSITORY, ROOT, prose
+from notebook_form import NOTEBOOKS, REPOSITORY, ROOT
 
 import segedu
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-ADDRESS = re.compile(r"(?:github\.com|colab\.research\.google\.com/github)/([\w.-]+/segedu)\b")
+NAME = REPOSITORY.rpartition("/")[2]
+ADDRESS = re.compile(rf"(?:github\.com|colab\.research\.google\.com/github)/([\w.-]+/{re.escape(NAME)})(?![\w-])")
 
 
 def test_the_repository_has_one_address():
-    texts = {path.name: prose(nbformat.read(path, as_version=4).cells) for path in NOTEBOOKS}
-    texts |= {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CITATION.cff")}
-    for name, text in texts.items():
-        places = set(ADDRESS.findall(text))
-        assert {f"https://github.com/{place}" for place in places} == {REPOSITORY}, name
-    assert f"git clone {REPOSITORY} " in README and f"install -q git+{REPOSITORY}\n" in README
+    inside = [path for name in ("notebooks", "segedu", "data") for path in (ROOT / name).rglob("*.*")]
+    paths = [path for path in [*ROOT.glob("*.*"), *inside] if path.is_file()]
+    texts = {path: path.read_bytes().decode(errors="replace").replace(publish.NOTE, "") for path in paths}
+    named = {path.name: set(ADDRESS.findall(text)) for path, text in texts.items() if ADDRESS.search(text)}
+    assert named.keys() >= {"pyproject.toml", "README.md", "CITATION.cff", *(path.name for path in NOTEBOOKS)}
+    assert set.union(*named.values()) == {REPOSITORY.removeprefix(publish.GITHUB)}, named
+    assert f"git clone {REPOSITORY} segedu && cd segedu\n" in README
     assert CITATION["repository-code"] == REPOSITORY
+
+
+def test_a_placeholder_is_called_one_at_the_top():
+    assert README.split("\n\n", 1)[1].startswith(publish.NOTE) == (REPOSITORY == publish.PLACEHOLDER)
+    assert (publish.NOTE in README) == (REPOSITORY == publish.PLACEHOLDER)
 
 
 def test_the_table_has_a_row_for_each_lesson():

@@ -294,6 +294,13 @@ def test_a_copy_never_goes_among_the_lessons_or_onto_a_file(start, tmp_path, mon
     assert [path.name for path in tmp_path.rglob("*.ipynb")] == ["00_cup.ipynb"]
 
 
+def test_address_needs_no_environment(start, computer):
+    with pytest.raises(SystemExit) as left:
+        start["main"]("address", "https://github.com/ada/segedu")
+    assert left.value.code == 0 and [call[0] for call in computer.calls] == [sys.executable]
+    assert computer.calls[0][-2:] == ["address", "https://github.com/ada/segedu"]
+
+
 def test_lab_opens_the_copy_and_passes_what_is_jupyters(start, computer, tmp_path):
     with pytest.raises(SystemExit):
         start["main"]("lab", "--fresh", "--no-browser")
@@ -346,5 +353,5 @@ def test_make_calls_start():
 
     assert said("lab", "FRESH=1", "ARGS=--no-browser") == "python3 start.py lab --fresh --no-browser"
     assert said("test-fast").split() == ["python3", "start.py", "fast"]
-    for target in ("lab", "copy", "test", "lowest", "notebooks", "lint", "bench"):
+    for target in ("lab", "copy", "test", "lowest", "notebooks", "lint", "bench", "prove"):
         assert said(target).split() == ["python3", "start.py", target]

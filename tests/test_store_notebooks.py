@@ -11,7 +11,7 @@ import pytest
 import store_notebooks as runner
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_form import METADATA, REPOSITORY, SETUP, WIDGET, badge
+from notebook_form import METADATA, SETUP, WIDGET, badge, set_up
 
 from segedu import runtime
 
@@ -116,10 +116,12 @@ def test_kernels_see_weights_and_no_pictures(tmp_path, monkeypatch):
 
 # The set-up cell
 
+WHEEL = "https://github.com/3d-ada/segedu/releases/download/v0.1.0/segedu-0.1.0-py3-none-any.whl#sha256=" + "0e7b" * 16
+
 
 @pytest.fixture
-def set_up(tmp_path, monkeypatch):
-    """Run the set-up cell in the folder tmp_path/clone/notebooks; the pip commands that it gave."""
+def cell(tmp_path, monkeypatch):
+    """Run a set-up cell in the folder tmp_path/clone/notebooks; the pip commands that it gave."""
     folder = tmp_path / "clone" / "notebooks"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -130,31 +132,44 @@ def set_up(tmp_path, monkeypatch):
         def run_line_magic(self, *words):
             commands.append(" ".join(words))
 
-    def run():
+    def run(source):
         with runtime.preserved_rng():
-            exec(TransformerManager().transform_cell(SETUP), {"get_ipython": Shell})
+            exec(TransformerManager().transform_cell(source), {"get_ipython": Shell})
         return commands
 
     return run
 
 
-def test_set_up_cell_is_short():
-    assert len([line for line in SETUP.splitlines() if line]) <= 12
+both = pytest.mark.parametrize("wheel", [WHEEL, ""], ids=["released", "not released"])
 
 
-def test_set_up_in_a_clone_takes_its_package(set_up, tmp_path, capsys):
+@both
+def test_set_up_cell_is_short(wheel):
+    assert len([line for line in set_up(wheel).splitlines() if line]) <= 12
+
+
+@both
+def test_set_up_in_a_clone_takes_its_package(cell, wheel, tmp_path, capsys):
     (tmp_path / "clone" / "segedu").mkdir()
     (tmp_path / "clone" / "segedu" / "__init__.py").touch()
-    assert set_up() == []
+    assert cell(set_up(wheel)) == []
     assert sys.path[0] == str(tmp_path / "clone")
     assert capsys.readouterr().out.startswith("torch ")
 
 
-def test_set_up_where_segedu_is_installed_leaves_the_path_alone(set_up):
+@both
+def test_set_up_where_segedu_is_installed_leaves_the_path_alone(cell, wheel):
     before = [*sys.path]
-    assert set_up() == [] and sys.path == before
+    assert cell(set_up(wheel)) == [] and sys.path == before
 
 
-def test_set_up_on_colab_installs_from_the_repository(set_up, monkeypatch):
+def test_set_up_on_colab_installs_the_released_wheel_and_no_other(cell, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert set_up() == [f"pip install -q git+{REPOSITORY}"]
+    assert cell(set_up(WHEEL)) == [f'pip install -q "{WHEEL}"']
+
+
+def test_set_up_on_colab_says_what_to_do_before_there_is_a_wheel(cell, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"^segedu is not here, .*`python start\.py release"):
+        cell(set_up(""))
+    assert cell("") == []
