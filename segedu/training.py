@@ -34,6 +34,7 @@ class History:
     loss, learning_rate: one number a step.   validations: {"step", "mean_iou", "pixel_accuracy"} each.
     seconds: wall time of all runs together.   pictures: how many were learnt from.
     interrupted: True if Ctrl-C ended it.     best_step: the step whose weights the model holds; None without `val`.
+    skipped: how many steps of a float16 training left the weights as they were, because the gradients overflowed.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -43,6 +44,7 @@ class History:
     pictures: int = 0
     interrupted: bool = False
     best_step: int | None = None
+    skipped: int = 0
 
     @property
     def pictures_per_second(self) -> float:
@@ -76,7 +78,8 @@ def fit(
     loss: called as loss(output, *targets), targets being all that a sample holds behind its image.
     optimizer: called as optimizer(parameters, lr=learning_rate). The rate falls to 0 by the "poly" schedule,
         (1 − step/steps)^0.9 (DeepLab, arXiv 1606.00915, section 4.1).
-    precision: "float32", "bfloat16", or "auto" for what `runtime.precision` says is fast here.
+    precision: "float32", "bfloat16", "float16" (its gradients scaled by torch's GradScaler, which leaves a step out
+        where they overflow; slow on the CPU, not on mps), or "auto" for what `runtime.precision` says is fast here.
     seed: fixes the order, the augmentation and the dropout. Each picture's chance comes from (seed, step, place) alone,
         so it does not depend on num_workers, and the caller's random state is as it was afterwards.
     val: scored after each epoch and at the end; the model ends with the weights of the best mean IoU.
@@ -88,7 +91,7 @@ def fit(
     Raises MaskError, TypeError or ValueError, as a sentence, if the first batch, the budget or the checkpoint is wrong.
     """
     budget = _Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
-    precision = runtime.precision() if precision == "auto" else precision
+    precision = runtime.checked_precision(precision)
     recipe = {"seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision}
     with _lent_to(runtime.device(), model):
         run = _Run(model, optimizer(model.parameters(), lr=learning_rate), budget, recipe, checkpoint)
@@ -101,7 +104,7 @@ def fit(
                     _check_batch(images, targets, _classes(model, train))
                 runtime.seed_everything(mix(seed, run.step))
                 images, *targets = (tensor.to(runtime.device()) for tensor in (images, *targets))
-                with _autocast(precision):
+                with runtime.autocast(precision):
                     output = model(images)
                 value = loss(_as_float(output), *targets)
                 run.learn(value, len(images))
@@ -174,6 +177,7 @@ class _Run:
         self.progress = tqdm(disable=True)
         self.seconds_before, self.started = 0.0, time.perf_counter()
         self.scheduler = budget.schedule(optimizer, self.seconds)
+        self.scaler = torch.amp.GradScaler(runtime.device().type, enabled=recipe["precision"] == "float16")
 
     def seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started
@@ -191,16 +195,22 @@ class _Run:
     def learn(self, value: torch.Tensor, pictures: int) -> None:
         """One step of the optimiser, written into the history."""
         if not torch.isfinite(value):
+            way_out = f"learning_rate={self.recipe['learning_rate'] / 10:g}"
+            if self.recipe["precision"] == "float16":
+                way_out += ", or precision='float32', as float16 ends at 65504"
             raise FloatingPointError(
                 f"The loss became {value.item()} at step {self.step}. A learning rate that is too high is the usual "
-                f"cause; try learning_rate={self.recipe['learning_rate'] / 10:g} (lesson 04, 'the loss does not fall')."
+                f"cause; try {way_out} (lesson 04, 'the loss does not fall')."
             )
         self.optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        self.optimizer.step()
+        self.scaler.scale(value).backward()
+        learnt = runtime.scaled_step(self.scaler, self.optimizer)
+        self.history.skipped += not learnt
         self.history.loss.append(value.item())
         self.history.learning_rate.append(self.optimizer.param_groups[0]["lr"])
-        self.scheduler.step()
+        # the schedule goes by batches, learnt or not; after a first one that is not, torch would warn of the order
+        with contextlib.nullcontext() if learnt else warnings.catch_warnings(action="ignore"):
+            self.scheduler.step()
         self.step += 1
         self.history.pictures += pictures
         self.history.seconds = self.seconds()
@@ -261,6 +271,7 @@ class _Run:
         ]
         self.optimizer.load_state_dict(state)
         self.scheduler.load_state_dict(notes["scheduler"])
+        self.scaler.load_state_dict(notes.get("scaler", {}))  # files of before float16 have none
         self.history = History(**notes["history"])
         self.history.interrupted = False
         self.step = self.first_step = len(self.history.loss)
@@ -286,11 +297,14 @@ class _Run:
             "threads": torch.get_num_threads(),
             "groups": groups,
             "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "history": asdict(self.history),
         }
 
     def end(self, interrupted: bool) -> None:
         self.history.interrupted = interrupted
+        if 0 < self.step == self.history.skipped:
+            warnings.warn("Nothing was learnt: gradients overflowed float16 in each step. Train longer.", stacklevel=3)
         if interrupted:
             self.write()
             kept = f"the weights of step {self.history.best_step}, its best" if self.best else "what it has learnt"
@@ -340,14 +354,8 @@ def _stop_request() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _autocast(precision: str):
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"precision must be 'float32', 'bfloat16' or 'auto', got {precision!r}.")
-    return torch.autocast(runtime.device().type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
-
-
 def _as_float(output):
-    """The output in float32, so that losses never sum in bfloat16; a named tuple keeps its type."""
+    """The output in float32, so that losses never sum in 16 bits; a named tuple keeps its type."""
     if isinstance(output, torch.Tensor):
         return output.float()
     return type(output)(*(part.float() for part in output))

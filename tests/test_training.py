@@ -239,14 +239,6 @@ def test_a_loss_may_take_more_than_one_target():
     assert len(fit(small_net(), Three(), loss=loss).loss) == 6
 
 
-def test_bfloat16_learns_and_auto_is_one_of_the_two():
-    history = fit(small_net(), Boxes(24), steps=25, precision="bfloat16")
-    assert np.mean(history.loss[-5:]) < history.loss[0]
-    assert runtime.precision() in ("float32", "bfloat16")
-    with pytest.raises(ValueError, match="'bfloat16'"):
-        fit(small_net(), precision="half")
-
-
 def test_batches_are_whole_passes_and_do_not_depend_on_the_first_step():
     batches = list(Batches(5, 2, seed=3, first_step=0, steps=10))
     indices = [index for batch in batches for _, index in batch]

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import _passive  # noqa: F401
 import numpy as np
 import torch
 from PIL import Image

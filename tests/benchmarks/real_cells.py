@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import _passive  # noqa: F401
 import numpy as np
 import torch
 from _storing import store, stored_rows, with_row
@@ -147,7 +148,8 @@ def run(arm: Arm, task: Task, seconds: float, seed: int) -> dict[str, float]:
     if arm.rate is not None:
         weights = {"sigma": task.sigma, "class_weights": task.class_weights, "w0": arm.w0, "cut": arm.cut}
         loss = partial(border_weighted, **weights)
-        pictures = fit_for(seconds, model, task.train, loss=loss, rate=arm.rate, batch=task.batch, seed=seed)
+        recipe = {"loss": loss, "rate": arm.rate, "batch": task.batch, "seed": seed}
+        pictures = fit_for(seconds, model, task.train, **recipe).pictures
     parameters = sum(parameter.numel() for parameter in model.parameters())
     told = {"parameters": parameters, "pieces_per_second": round(pictures / seconds, 1)}
     return told | scores(model, task.test, task.smallest)

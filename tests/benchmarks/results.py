@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import _passive  # noqa: F401
 import cells_results
 import crf_results
 import deeplab_results

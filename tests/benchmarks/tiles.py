@@ -18,6 +18,7 @@ import threading
 import time
 from pathlib import Path
 
+import _passive  # noqa: F401
 import numpy as np
 import torch
 from _storing import store

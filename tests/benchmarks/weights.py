@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import _passive  # noqa: F401
 import torch
 from _scoring import panoptic_scores
 from _weighing import border_weighted, class_weights, weighted_loss
