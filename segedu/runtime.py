@@ -1,10 +1,12 @@
-"""The machine: which device computes, at which precision, and where chance comes from."""
+"""The machine: which device computes, at which precision, on how many threads, and where chance comes from."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -115,3 +117,47 @@ def scaled_step(scaler: torch.amp.GradScaler, optimizer: torch.optim.Optimizer) 
             "in the network are too large. Try precision='float32'."
         )
     return False
+
+
+def cpu_quota(groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> float:
+    """How many processors' time a container or a hub grants this process, as in `docker run --cpus=1.5`; else infinity.
+
+    groups: where Linux shows its control groups, of version 1 or 2. mine: the file that says which are the process's
+    own; a group above them may grant less, and then that counts.
+    """
+    quotas = [math.inf]
+    for line in mine.read_text().splitlines() if mine.exists() else []:
+        _, controllers, own = line.split(":", 2)  # "4:cpu,cpuacct:/user/ada", or in version 2 "0::/user/ada"
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for mount in (groups / "cpu", groups / controllers) if controllers else (groups, groups / "unified"):
+            folder = mount / own.lstrip("/")
+            quotas += [_quota(place) for place in (folder, *folder.parents) if place.is_relative_to(mount)]
+    return min(quotas)
+
+
+def _quota(group: Path) -> float:
+    """The quota that this very group states: microseconds of processors' time in each period, of so many."""
+    with contextlib.suppress(OSError, ValueError):  # version 2, "150000 100000"; "max" is no quota, and no number
+        quota, period = (group / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    with contextlib.suppress(OSError):  # version 1; -1 is no quota
+        quota, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        return quota / period if quota > 0 else math.inf
+    return math.inf
+
+
+def _heed_cpu_quota() -> None:
+    """Lower torch's threads to the quota, rounded up: torch counts processors, and threads without time wait together.
+
+    What the user chose stays: OMP_NUM_THREADS or MKL_NUM_THREADS; a number below half of the processors, which torch
+    never takes by itself; and any `torch.set_num_threads` that comes after the import of segedu.
+    """
+    quota, threads = cpu_quota(), torch.get_num_threads()
+    if quota >= threads or {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & os.environ.keys():
+        return
+    if threads >= len(os.sched_getaffinity(0)) // 2:  # a quota below infinity is Linux, which can say this
+        torch.set_num_threads(math.ceil(quota))
+
+
+_heed_cpu_quota()
