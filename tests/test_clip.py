@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from segedu.datasets import ToyStreet
-from segedu.datasets._street.motion import Motion, wave
-from segedu.datasets.rendered import Chance
+from segedu.worlds.chance import Chance
+from segedu.worlds.street.motion import Motion, wave
 
 SMALL = (48, 64)
 STREETS = ToyStreet("val", size=SMALL, instances=True)

@@ -11,7 +11,7 @@ FLOORS = {
     "centres": 1,
     "masks": 2, "transforms": 2, "models": 2, "losses": 2, "metrics": 2, "sampling": 2, "tiling": 2, "crf": 2,
     "headers": 2,
-    "datasets": 3, "checkpoints": 3, "inference": 3, "first_batch": 3,
+    "worlds": 2, "datasets": 3, "checkpoints": 3, "inference": 3, "first_batch": 3,
     "training": 4, "plotting": 4, "strokes": 4, "instances": 4, "tracking": 4,
     "widgets": 5, "check": 5,
     "cli": 6,

@@ -51,7 +51,7 @@ def test_the_world_is_frozen(split, size):
 
 def test_what_can_be_seen_through_is_known():
     """Drawing looks for see-through codes (1 … 31) only in what is named so."""
-    from segedu.datasets._street import looks
+    from segedu.worlds.street.paint import looks
 
     made, names = looks.tiles()
     kinds = {name: made[numbers] for name, numbers in names.items()}
@@ -120,8 +120,8 @@ def test_ids_belong_to_things_and_each_to_one_class(many):
 
 def test_near_things_hide_far_ones():
     """Two cars that stand one behind the other: the far one loses exactly the pixels that the near one covers."""
-    from segedu.datasets._street.drawing import draw
-    from segedu.datasets._street.scene import Thing
+    from segedu.worlds.street.paint.drawing import draw
+    from segedu.worlds.street.scene import Thing
 
     scene = ToyStreet(clutter=0, weather="overcast").scene(0)
     near = Thing("car", STREET.index("car"), scene.camera.x, 9.0, 1.5, "saloon", {1: (90, 90, 90)}, 1.0, instance=1)

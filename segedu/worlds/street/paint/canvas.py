@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.datasets._street.scene import Camera, Colour, Weather
+from segedu.worlds.street.scene import Camera, Colour, Weather
 
 NEAR = 1.3  # metres: what is nearer to the lens is cut off
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from segedu.datasets._street.cars import CARS
-from segedu.datasets._street.scene import CAR, Scene, Thing
-from segedu.datasets.rendered import Chance
+from segedu.worlds.chance import Chance
+from segedu.worlds.street.paint.cars import CARS
+from segedu.worlds.street.scene import CAR, Scene, Thing
 
 Velocity = tuple[float, float]  # metres a second to the right and ahead
 NEAREST = 1.5  # metres between the camera and the nearest end of a car that is still drawn

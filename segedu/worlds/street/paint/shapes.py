@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from segedu.datasets._street import looks
-from segedu.datasets._street.canvas import NEAR, Canvas, whole
-from segedu.datasets._street.cars import cars
-from segedu.datasets._street.looks import LIGHT, OWN, code
-from segedu.datasets._street.scene import Thing, Wall
-from segedu.datasets._street.sprites import post
+from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint.canvas import NEAR, Canvas, whole
+from segedu.worlds.street.paint.cars import cars
+from segedu.worlds.street.paint.looks import LIGHT, OWN, code
+from segedu.worlds.street.paint.sprites import post
+from segedu.worlds.street.scene import Thing, Wall
 
 
 class Shape(NamedTuple):

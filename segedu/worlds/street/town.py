@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from segedu.datasets._street.scene import (
+from segedu.labels import IGNORE_INDEX
+from segedu.worlds.chance import Chance
+from segedu.worlds.street.scene import (
     ACCENT,
     BARRIERS,
     BUILDING,
@@ -27,8 +29,6 @@ from segedu.datasets._street.scene import (
     Wall,
     Weather,
 )
-from segedu.datasets.rendered import Chance
-from segedu.labels import IGNORE_INDEX
 
 LEFT, RIGHT, FACING = range(3)  # places in Weather.lit; the first two are also the sides of the street
 SIGNS = (-1, 1)  # of x on these sides

@@ -12,8 +12,8 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw
 
-from segedu.datasets._street.scene import ACCENT, DARK, GLASS, LIGHT, OWN, SKIN, TRIM
-from segedu.datasets.rendered import noise
+from segedu.worlds.chance import noise
+from segedu.worlds.street.scene import ACCENT, DARK, GLASS, LIGHT, OWN, SKIN, TRIM
 
 RED = SKIN  # of a car: nobody needs both
 VEILED = {"railing", "mesh", "guard rail", "bare tree", "cyclist"}  # what has see-through codes

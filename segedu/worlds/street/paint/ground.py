@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from segedu.datasets._street import looks
-from segedu.datasets._street.canvas import NEAR, Canvas, runs
-from segedu.datasets._street.looks import LIGHT, OWN, RED, code
-from segedu.datasets._street.scene import Ground, Mark, Spot, Weather
+from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint.canvas import NEAR, Canvas, runs
+from segedu.worlds.street.paint.looks import LIGHT, OWN, RED, code
+from segedu.worlds.street.scene import Ground, Mark, Spot, Weather
 
 KERB_YELLOW = (176, 150, 70)
 

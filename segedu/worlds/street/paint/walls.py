@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.datasets._street import looks
-from segedu.datasets._street.canvas import NEAR, Canvas, runs
-from segedu.datasets._street.looks import TILE
-from segedu.datasets._street.scene import Wall
+from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint.canvas import NEAR, Canvas, runs
+from segedu.worlds.street.paint.looks import TILE
+from segedu.worlds.street.scene import Wall
 
 
 def in_view(canvas: Canvas, wall: Wall) -> bool:

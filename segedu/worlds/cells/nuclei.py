@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from segedu.datasets._cells.field import Crowd, Ellipse, blur, clouds, direction, grid, photograph, renumbered, uneven
-from segedu.datasets.rendered import Chance
+from segedu.worlds.cells.field import Crowd, Ellipse, blur, clouds, direction, grid, photograph, renumbered, uneven
+from segedu.worlds.chance import Chance
 
 
 def draw_nuclei(

@@ -6,10 +6,10 @@ import functools
 
 import numpy as np
 
-from segedu.datasets._street import looks
-from segedu.datasets._street.canvas import Canvas, runs, whole
-from segedu.datasets._street.looks import OWN, code
-from segedu.datasets._street.scene import Thing
+from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint.canvas import Canvas, runs, whole
+from segedu.worlds.street.paint.looks import OWN, code
+from segedu.worlds.street.scene import Thing
 
 HOLE = -(2**30)  # how deep below all numbers of objects a sprite is where it is not opaque
 

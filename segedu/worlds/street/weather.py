@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segedu.datasets._street.scene import Weather
-from segedu.datasets.rendered import Chance
+from segedu.worlds.chance import Chance
+from segedu.worlds.street.scene import Weather
 
 
 def plan_weather(chance: Chance, name: str | None, noise: float) -> Weather:

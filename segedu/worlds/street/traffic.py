@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from segedu.datasets._street.scene import (
+from segedu.labels import IGNORE_INDEX
+from segedu.worlds.chance import Chance, Colour
+from segedu.worlds.street.scene import (
     ACCENT,
     BICYCLIST,
     CAR,
@@ -24,10 +26,8 @@ from segedu.datasets._street.scene import (
     Scene,
     Weather,
 )
-from segedu.datasets._street.town import END, LEFT, RIGHT, SIGNS, Town
-from segedu.datasets._street.weather import plan_weather
-from segedu.datasets.rendered import Chance, Colour
-from segedu.labels import IGNORE_INDEX
+from segedu.worlds.street.town import END, LEFT, RIGHT, SIGNS, Town
+from segedu.worlds.street.weather import plan_weather
 
 # Metres from a car's middle to either end, and a little more: room that is kept free, and its shadow.
 HALF_LENGTHS = {"hatchback": 2.1, "saloon": 2.3, "estate": 2.4, "van": 2.6, "bus": 5.0}

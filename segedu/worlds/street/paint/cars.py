@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.datasets._street.looks import ACCENT, DARK, GLASS, LIGHT, OWN, RED, code
+from segedu.worlds.street.paint.looks import ACCENT, DARK, GLASS, LIGHT, OWN, RED, code
 
 # The outline from the side, from the front bumper over the roof to the rear one: (metres ahead of the middle, height);
 # the width. The windscreen follows the third corner, the rear window the fifth.

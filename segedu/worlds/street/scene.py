@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
-from segedu.datasets.rendered import Colour
 from segedu.labels import STREET
+from segedu.worlds.chance import Colour
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
 WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")

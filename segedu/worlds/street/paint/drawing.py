@@ -10,15 +10,15 @@ from operator import attrgetter
 
 import numpy as np
 
-from segedu.datasets._street.canvas import NEAR, Canvas
-from segedu.datasets._street.develop import develop
-from segedu.datasets._street.ground import darken_ground, paint_ground, paint_sky
-from segedu.datasets._street.looks import OWN
-from segedu.datasets._street.scene import Scene
-from segedu.datasets._street.shapes import arm_shape, car_shapes, paint_shapes, roof_shape
-from segedu.datasets._street.sprites import paint_posts, paint_sprites
-from segedu.datasets._street.walls import in_view, paint_fronts
 from segedu.labels import IGNORE_INDEX
+from segedu.worlds.street.paint.canvas import NEAR, Canvas
+from segedu.worlds.street.paint.develop import develop
+from segedu.worlds.street.paint.ground import darken_ground, paint_ground, paint_sky
+from segedu.worlds.street.paint.looks import OWN
+from segedu.worlds.street.paint.shapes import arm_shape, car_shapes, paint_shapes, roof_shape
+from segedu.worlds.street.paint.sprites import paint_posts, paint_sprites
+from segedu.worlds.street.paint.walls import in_view, paint_fronts
+from segedu.worlds.street.scene import Scene
 
 SUPERSAMPLING = 2
 

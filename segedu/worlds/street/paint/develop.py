@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from segedu.datasets._street.canvas import Canvas
-from segedu.datasets._street.looks import DARK, GLASS, LIGHT, RED
-from segedu.datasets._street.scene import Weather
+from segedu.worlds.street.paint.canvas import Canvas
+from segedu.worlds.street.paint.looks import DARK, GLASS, LIGHT, RED
+from segedu.worlds.street.scene import Weather
 
 PALETTE = np.zeros((8, 3))  # of an object that names no colours of its own
 PALETTE[[DARK, LIGHT, GLASS, RED]] = (28, 28, 30), (235, 235, 230), (70, 78, 86), (150, 24, 20)

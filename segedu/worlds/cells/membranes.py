@@ -6,8 +6,8 @@ import functools
 
 import numpy as np
 
-from segedu.datasets._cells.field import Ellipse, blur, clouds, direction, grid, hills, photograph, renumbered, uneven
-from segedu.datasets.rendered import Chance
+from segedu.worlds.cells.field import Ellipse, blur, clouds, direction, grid, hills, photograph, renumbered, uneven
+from segedu.worlds.chance import Chance
 
 
 def draw_membranes(

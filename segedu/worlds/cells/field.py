@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segedu.datasets.rendered import Chance, noise
+from segedu.worlds.chance import Chance, noise
 
 
 @dataclass(frozen=True)
