@@ -71,7 +71,7 @@ def _as_tensor(item, index: int, place: int):
     name = ("image", "mask")[place] if place < 2 else f"item at place {place}"
     way_out = "Leave it out: data = [(image, mask) for image, mask, *_ in data]"
     if isinstance(item, Image.Image):
-        way_out = "Make tensors: segedu.inference.picture_tensor(image) and torch.from_numpy(np.array(mask)).long()"
+        way_out = "Make tensors: segedu.pictures.picture_tensor(image) and torch.from_numpy(np.array(mask)).long()"
     elif place < 2:
         way_out = f"{WANTED}."
     raise TypeError(f"In sample {index} the {name} is of type {type(item).__name__}, not a tensor. {way_out}")

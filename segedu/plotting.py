@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from segedu.ids import class_ids, map_list
-from segedu.inference import picture_tensor
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
 from segedu.masks.checking import as_bytes
+from segedu.pictures import picture_tensor
 
 # Okabe and Ito's colours that every kind of colour vision tells apart; curves also differ by their dashes.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BLACK = (

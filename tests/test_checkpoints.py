@@ -12,9 +12,9 @@ from tiny import BOXES
 from torch import nn
 
 import segedu
-from segedu.checkpoints import CheckpointError, read
 from segedu.labels import STREET
 from segedu.models import SmallNet
+from segedu.training.checkpoints import CheckpointError, read
 
 
 def net(seed=0):

@@ -9,9 +9,9 @@ from PIL import Image
 
 from segedu import files
 from segedu.datasets import Davis
+from segedu.inference import track
 from segedu.masks import MaskError
 from segedu.metrics import id_metrics
-from segedu.tracking import track
 
 REAL = bool(os.environ.get("SEGEDU_DATA")) and files.find_data("davis") is not None
 real = pytest.mark.skipif(not REAL, reason="SEGEDU_DATA names no folder that holds davis")

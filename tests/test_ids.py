@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 
 from segedu import metrics
-from segedu.ids import NOTHING, class_ids, ignored_id, map_list, map_pairs, object_ids, whole_number
+from segedu.ids import NOTHING, class_ids, ignored_id, map_list, map_pairs, object_ids
+from segedu.inference import track
+from segedu.inputs import whole_number
 from segedu.labels import CELLS, STREET
 from segedu.masks import MaskError, object_classes, validate_mask, void_border
 from segedu.metrics.video import IdMetrics
-from segedu.tracking import track
 
 IDS = np.array([[0, 1, 2], [3, 1, 0]])
 TRUE = np.zeros((40, 40), int)

@@ -9,8 +9,8 @@ from PIL import Image
 from torch import nn
 
 import segedu
-from segedu.inference import picture_tensor
 from segedu.models import SmallNet
+from segedu.pictures import picture_tensor
 
 COLOURED = np.random.default_rng(0).integers(0, 256, (37, 45, 3), dtype=np.uint8)
 

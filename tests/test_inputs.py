@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader, Subset
 
 import segedu
 from segedu.datasets import Photographs, ToyStreet
-from segedu.inference import picture_tensor
 from segedu.masks import MaskError
 from segedu.models import SmallNet
+from segedu.pictures import picture_tensor
 
 IMAGE = torch.rand(3, 32, 40, generator=torch.Generator().manual_seed(0))
 MASK = (IMAGE[0] > 0.5).long()

@@ -10,7 +10,7 @@ from torch import nn
 
 import segedu
 from segedu.centres import centre_targets, find_centres, group
-from segedu.instances import by_watershed, instance_segmentation, split_by_distance
+from segedu.inference.instances import by_watershed, instance_segmentation, split_by_distance
 from segedu.labels import LabelTable
 from segedu.masks import border_classes, separate
 

@@ -13,7 +13,7 @@ from segedu import plotting
 from segedu.labels import CELLS, STREET
 from segedu.metrics import ConfusionMatrix
 from segedu.strokes import painted_over
-from segedu.training import History
+from segedu.training.loop import History
 
 
 def drawn(figure: Figure) -> np.ndarray:

@@ -21,8 +21,8 @@ from torch import nn
 
 import segedu
 from segedu import models
-from segedu.checkpoints import CheckpointError, read
 from segedu.models.parts import unwrapped, whole
+from segedu.training.checkpoints import CheckpointError, read
 
 MEMORY = 2**30  # bytes more than a process has when a file is opened; a network of width 3000 would take 30 times that
 

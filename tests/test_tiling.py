@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import segedu
-from segedu import tiling
-from segedu.inference import _tiles, predict_logits, tile_logits
+from segedu.inference import tiles
+from segedu.inference.semantic import _tiles, predict_logits, tile_logits
 from segedu.models import SmallNet, UNet
 
 BENCHMARK = Path(__file__).parent / "benchmarks" / "tiles.py"
@@ -24,7 +24,7 @@ def stitched(model, picture, tile, margin=None):
     size = tuple(picture.shape[1:])
     result = torch.full((model.config["num_classes"], *size), torch.nan)
     for rows, columns in _tiles(model, size, tile, margin, len(picture)):
-        down, across = (tiling.mirrored(t.first, t.last, side) for t, side in zip((rows, columns), size, strict=True))
+        down, across = (tiles.mirrored(t.first, t.last, side) for t, side in zip((rows, columns), size, strict=True))
         place = np.s_[:, rows.start : rows.stop, columns.start : columns.stop]
         assert result[place].isnan().all(), "two tiles give the same pixel"
         result[place] = tile_logits(model, picture[:, down[:, None], across], rows, columns)
@@ -86,13 +86,13 @@ def layers(*modules):
     ],
 )
 def test_the_margin_is_what_the_layers_add_up_to(network, margin):
-    assert tiling.needed_margin(network, 1, torch.device("cpu")) == margin
+    assert tiles.needed_margin(network, 1, torch.device("cpu")) == margin
 
 
 def test_weights_of_zero_hide_no_margin():
     layer = nn.Conv2d(1, 1, 5, padding=2)
     nn.init.zeros_(layer.weight)
-    assert tiling.needed_margin(layer, 1, torch.device("cpu")) == 2
+    assert tiles.needed_margin(layer, 1, torch.device("cpu")) == 2
 
 
 class SeesAll(SmallNet):
@@ -119,7 +119,7 @@ def test_a_stride_that_tiles_are_not_made_for_is_refused(padding):
 @pytest.mark.parametrize(("first", "last", "side"), [(-3, 9, 6), (-40, 40, 7), (0, 4, 4), (-5, 5, 1), (-5, 5, 2)])
 def test_mirrored_is_numpys_reflection(first, last, side):
     expected = np.pad(np.arange(side), (-first, max(last - side, 0)), mode="reflect")[: last - first]
-    assert np.array_equal(tiling.mirrored(first, last, side), expected)
+    assert np.array_equal(tiles.mirrored(first, last, side), expected)
 
 
 def test_a_network_without_padding_sees_the_borders_mirrored():
@@ -135,11 +135,11 @@ def test_a_network_without_padding_sees_the_borders_mirrored():
 @pytest.mark.parametrize("side", [1, 63, 64, 65, 1000])
 def test_tiles_cover_a_side_once_and_begin_at_whole_strides(side):
     model = make("UNet without padding, depth 2")
-    for laid in (tiling.tiles(side, 100, 20), tiling.unpadded_tiles(model, side, 100)):
+    for laid in (tiles.tiles(side, 100, 20), tiles.unpadded_tiles(model, side, 100)):
         assert [t.start for t in laid] == [0, *(t.stop for t in laid[:-1])] and laid[-1].stop == side
         assert all(t.start % 64 == 0 and t.first <= t.start < t.stop <= t.last for t in laid)
         assert all((t.first - laid[0].first) % 64 == 0 or t.first == 0 for t in laid)
-    assert all(0 <= t.first and t.last <= side for t in tiling.tiles(side, 100, 20))
+    assert all(0 <= t.first and t.last <= side for t in tiles.tiles(side, 100, 20))
 
 
 def noise_picture(*shape):

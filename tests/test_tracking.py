@@ -8,10 +8,10 @@ import pytest
 import torch
 from scenes import many_squares, random_pair, renamed
 
+from segedu.inference import track
 from segedu.masks import MaskError
 from segedu.metrics import id_metrics, temporal_consistency
 from segedu.metrics.video import IdMetrics
-from segedu.tracking import track
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -17,7 +17,7 @@ from segedu import runtime
 from segedu.masks import MaskError
 from segedu.metrics import ConfusionMatrix
 from segedu.models import SmallNet
-from segedu.sampling import Batches
+from segedu.training.batches import Batches
 
 
 def small_net(seed=0, **options) -> SmallNet:

@@ -8,7 +8,7 @@ from tiny import Boxes
 
 import segedu
 from segedu import files
-from segedu.checkpoints import read
+from segedu.training.checkpoints import read
 
 SHIPPED = sorted(file.stem for file in FOLDER.glob("*.safetensors"))
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from segedu.inference import evaluation_mode
-from segedu.instances import Instances
+from segedu.inference.instances import Instances
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.masks import object_classes
 from segedu.metrics import ConfusionMatrix, average_precision, border_band, panoptic_quality

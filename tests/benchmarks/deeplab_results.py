@@ -16,7 +16,7 @@ import segedu
 from segedu.datasets import CamVid, ToyStreet
 from segedu.labels import STREET
 from segedu.models import DeepLab
-from segedu.sampling import Batches, Seeded
+from segedu.training.batches import Batches, Seeded
 
 SIZE, LARGE_SIZE = (120, 160), (240, 320)
 WIDTH = 8

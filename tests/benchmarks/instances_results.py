@@ -26,7 +26,7 @@ import segedu
 from segedu import losses, metrics
 from segedu.datasets import Nuclei, ToyCells
 from segedu.inference import evaluation_mode
-from segedu.instances import by_watershed
+from segedu.inference.instances import by_watershed
 from segedu.labels import CELLS, LabelTable
 from segedu.masks import border_classes
 from segedu.metrics.overlap import overlap

@@ -40,8 +40,8 @@ from segedu import files, runtime, transforms
 from segedu.datasets import CamVid
 from segedu.models import FCN, DeepLab, UNet
 from segedu.models.parts import Normalise
-from segedu.sampling import Batches, Seeded
-from segedu.training import History
+from segedu.training.batches import Batches, Seeded
+from segedu.training.loop import History
 
 STORED = Path(__file__).resolve().parents[2] / "data" / "results" / "learning_per_minute.json"
 QUESTION = "What does a network learn in a minute?"

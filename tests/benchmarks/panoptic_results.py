@@ -20,7 +20,7 @@ from torchvision import tv_tensors
 import segedu
 from segedu import losses
 from segedu.datasets import ToyCells
-from segedu.instances import EVERY_NEIGHBOUR, Instances
+from segedu.inference.instances import EVERY_NEIGHBOUR, Instances
 from segedu.labels import CELLS, STREET
 from segedu.models import PanopticDeepLab, PanopticOutput
 

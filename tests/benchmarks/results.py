@@ -36,7 +36,7 @@ from segedu.datasets import CamVid, ToyStreet
 from segedu.inference import evaluation_mode
 from segedu.metrics import ConfusionMatrix
 from segedu.models import SmallNet
-from segedu.sampling import same_size_batches
+from segedu.training.batches import same_size_batches
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
 SIZE = (120, 160)

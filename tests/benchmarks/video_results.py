@@ -15,11 +15,11 @@ from torch.utils.data import Subset
 import segedu
 from segedu import transforms
 from segedu.datasets import CamVid, Davis, ToyStreet
+from segedu.inference import track
 from segedu.labels import OBJECTS, STREET
 from segedu.masks import object_classes
 from segedu.metrics import ConfusionMatrix, id_metrics, temporal_consistency
 from segedu.models import DeepLab
-from segedu.tracking import track
 
 FRAMES = 60
 MOVERS = [STREET.index(name) for name in ("car", "pedestrian", "bicyclist")]

@@ -21,10 +21,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as in_bytes
 from torch import nn
 
-from segedu import files, headers, models
-from segedu.headers import CheckpointError
+from segedu import files, models
 from segedu.labels import LabelTable
 from segedu.models.parts import unwrapped
+from segedu.training import headers
+from segedu.training.headers import CheckpointError
 
 _HEADER = "segedu"  # safetensors headers hold text by name; ours is one JSON text under this name
 _MODEL = "model."

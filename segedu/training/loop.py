@@ -16,14 +16,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from segedu import checkpoints, first_batch, headers, recipes, runtime
-from segedu.inference import evaluation_mode, predict_logits
+from segedu import runtime
+from segedu.inference.semantic import evaluation_mode, predict_logits
 from segedu.inputs import check_dataset, check_unit_range, collated, positive, whole_number
 from segedu.losses import cross_entropy
 from segedu.metrics import ConfusionMatrix
 from segedu.models import outputs
-from segedu.modes import lent_to, training_mode
-from segedu.sampling import Batches, Seeded, mix, same_size_batches
+from segedu.training import checkpoints, first_batch, headers
+from segedu.training import resume as same
+from segedu.training.batches import Batches, Seeded, mix, same_size_batches
+from segedu.training.modes import lent_to, training_mode
 
 POLY_POWER = 0.9  # DeepLab, arXiv 1606.00915, section 4.1
 
@@ -105,7 +107,7 @@ def fit(
     budget = _Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
     precision = runtime.checked_precision(precision)
     recipe = {"seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision}
-    recipe |= {"loss": recipes.in_words(loss), "optimizer": recipes.in_words(optimizer)}
+    recipe |= {"loss": same.in_words(loss), "optimizer": same.in_words(optimizer)}
     with lent_to(runtime.device(), model):
         run = _Run(model, optimizer(model.parameters(), lr=learning_rate), budget, recipe, checkpoint)
         run.begin(resume, train)
@@ -267,7 +269,7 @@ class _Run:
     def remember(self, batch: list[torch.Tensor]) -> None:
         """What the very first batch was, so that a run that goes on can see whether its data are the same."""
         if self.step == 0:
-            self.first_batch = recipes.in_numbers(batch)
+            self.first_batch = same.in_numbers(batch)
 
     def begin(self, resume: bool, train: Dataset) -> None:
         """Take up an earlier run if there is one and it is asked for; refuse to overwrite it otherwise."""
@@ -291,7 +293,7 @@ class _Run:
                 before, after = ({key: side.get(key) for key in sorted(changed)} for side in (then, now))
                 raise self._differs(f"{name} {before}", f"it is {after}")
         self.first_batch = notes["first_batch"]
-        if not recipes.alike(self.first_batch, recipes.in_numbers(first_batch.of(train, **self.recipe))):
+        if not same.alike(self.first_batch, same.in_numbers(first_batch.of(train, **self.recipe))):
             raise self._differs("other pictures, masks or another augmentation", "the first batch is not the same")
         headers.check_training(self.checkpoint, tensors, notes, here, self)
         if notes["threads"] != here["threads"]:
@@ -333,7 +335,7 @@ class _Run:
 
     def _notes(self) -> dict:
         groups = [
-            {key: recipes.plain(value) for key, value in group.items() if key != "params"}
+            {key: same.plain(value) for key, value in group.items() if key != "params"}
             for group in self.optimizer.param_groups
         ]
         return {

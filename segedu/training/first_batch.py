@@ -19,7 +19,7 @@ from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import MaskError, validate_mask
 from segedu.masks.checking import check_values, class_ids
 from segedu.models import outputs
-from segedu.sampling import Batches, Seeded
+from segedu.training.batches import Batches, Seeded
 
 # The same as the logits of object or not, in a form that every loss for classes takes.
 TWO_CLASSES = "torch.cat([torch.zeros_like(logits), logits], 1)"

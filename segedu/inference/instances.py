@@ -10,11 +10,12 @@ from torch import nn
 
 from segedu.centres import find_centres, group
 from segedu.ids import class_ids
-from segedu.inference import evaluation_mode, maps_by_tile, picture_pixels
+from segedu.inference.semantic import evaluation_mode, maps_by_tile
 from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import object_classes
 from segedu.models.outputs import check_fits, class_logits, described, input_channels, logits_of, probabilities
+from segedu.pictures import Picture
 
 METHODS = ("watershed", "centres")
 EVERY_NEIGHBOUR = np.ones((3, 3), bool)  # pixels that meet at a corner are connected
@@ -73,13 +74,13 @@ def instance_segmentation(
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}.")
     _checked_share(neck)
     gap = whole_number(gap, "gap", 0)
-    pixels = picture_pixels(image, input_channels(model))
-    size = tuple(pixels.shape[1:])
+    picture = Picture(image, input_channels(model))
+    size = picture.size
     classes, certainty = np.empty(size, np.uint8), np.empty(size, np.float32)
     heat, offsets = np.empty(size, np.float32), np.empty((2, *size), np.float32)
     read = _all_maps if method == "centres" else logits_of
     with evaluation_mode(model), torch.inference_mode():
-        for place, maps in maps_by_tile(model, pixels, tile, margin, read=read):
+        for place, maps in maps_by_tile(model, picture, tile, margin, read=read):
             logits, rest = (maps[:-3], maps[-3:]) if method == "centres" else (maps, None)
             logits = class_logits(logits[None])
             check_fits(logits.shape[1], classes.dtype, "Take one of fewer classes for single objects.")
