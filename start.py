@@ -25,12 +25,12 @@ SCRIPTS = Path("Scripts" if os.name == "nt" else "bin")
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
 COMMANDS = {  # run as they stand, in .venv with all extras
     "fast": ["-m", "pytest", "tests", "-m", "not slow"],
-    "notebooks": [ROOT / "tests" / "store_notebooks.py"],
+    "notebooks": ["-m", "tools.store_notebooks"],
     "lint": ["-m", "ruff", "check", "."],
-    "bench": [ROOT / "tests" / "benchmarks"],
-    "prove": [ROOT / "tools" / "prove.py"],
-    "address": [ROOT / "tests" / "publish.py", "address"],
-    "release": [ROOT / "tests" / "publish.py", "release"],
+    "bench": ["-m", "benchmarks"],
+    "prove": ["-m", "tools.prove"],
+    "address": [ROOT / "tools" / "publish.py", "address"],
+    "release": [ROOT / "tools" / "publish.py", "release"],
 }
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}  # nor a question about them
 CUDA_FOR_NOTHING = """\
