@@ -225,15 +225,12 @@ def proofs(notebook, name):
 
 def sizes(notebook, name):
     counts = [lines(cell) for cell in code(notebook)] or [0]
-    words = len(re.findall(r"\w+", prose(notebook.cells)))
     kilobytes = len(nbformat.writes(notebook).encode()) / 1000
     complaints = []
     if statistics.median(counts) > 6:
         complaints.append(f"the median code cell has {statistics.median(counts):g} lines, at most 6 are wanted")
     if max(counts) > 25:
         complaints.append(f"a code cell of {max(counts)} lines, at most 25 are wanted")
-    if not 1500 <= words <= 2800:
-        complaints.append(f"{words} words, 1500 to 2800 are wanted")
     if kilobytes >= 400:
         complaints.append(f"{kilobytes:.0f} kB, less than 400 are wanted")
     return complaints
@@ -266,19 +263,6 @@ def pictures_in_words(notebook, name):
     return complaints
 
 
-def myths(notebook, name):
-    told = len(re.findall(r"You may have read that", prose(notebook.cells), re.IGNORECASE))
-    wanted = 2 if name[:2] >= "03" else 0
-    return [] if told >= wanted else [f"{told} boxes 'You may have read that', at least {wanted} are wanted"]
-
-
-def prose_before_code(notebook, name):
-    pairs = list(zip(notebook.cells, notebook.cells[1:], strict=False))
-    led = [before.cell_type == "markdown" or asks(cell) for before, cell in pairs if cell.cell_type == "code"]
-    share = sum(led) / len(led) if led else 0
-    return [] if share >= 0.8 else [f"words stand before {share:.0%} of the code cells, at least 80 % are wanted"]
-
-
 def real_data_stays_out(notebook, name):
     tagged = [cell for cell in code(notebook) if "real-data" in tags(cell)]
     complaints = [
@@ -296,8 +280,7 @@ def real_data_stays_out(notebook, name):
 
 RULES = [
     executed_in_order, plain_metadata, no_widgets, errors_only_where_intended, nothing_of_the_machine, set_up_cell,
-    opening, closing, predictions, proofs, sizes, early_picture, pictures_in_words, myths, prose_before_code,
-    real_data_stays_out,
+    opening, closing, predictions, proofs, sizes, early_picture, pictures_in_words, real_data_stays_out,
 ]  # fmt: skip
 
 
