@@ -12,7 +12,7 @@ import pytest
 import segedu
 
 TABLE = Path(__file__).with_name("public_signatures.txt")
-RENEW = "python tests/test_signatures.py --write"
+RENEW = "python -m tests.test_signatures --write"  # -m: of this tree, whatever is installed
 
 
 def modules(package) -> list:
