@@ -1,5 +1,6 @@
 """public_signatures.txt: what the package offers, with every default. It changes only where somebody wants it to."""
 
+import ast
 import difflib
 import importlib
 import inspect
@@ -63,10 +64,26 @@ def members(name: str, item, home: str) -> list[str]:
     return lines
 
 
+def constants(module) -> list[str]:
+    """Lines for the numbers, words and tuples of them that the module itself gives a public name in capitals."""
+    targets = [
+        target.id
+        for statement in ast.parse(inspect.getsource(module)).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and target.id.isupper() and not target.id.startswith("_")
+    ]
+    values = {name: getattr(module, name) for name in targets}
+    return [
+        f"{module.__name__}.{name} = {v!r}" for name, v in values.items() if isinstance(v, int | float | str | tuple)
+    ]
+
+
 def signatures(package=segedu) -> list[str]:
-    """One line a public function, class or method, and one for each list of names that a package gives (__all__)."""
+    """One line a public function, class, method or constant, and one a list of names that a package gives (__all__)."""
     lines = []
     for module in modules(package):
+        lines += constants(module)
         if hasattr(module, "__all__"):
             lines.append(f"{module.__name__}: {', '.join(sorted(module.__all__))}")
         for name, item in vars(module).items():
@@ -90,9 +107,10 @@ def test_public_names_and_defaults_are_those_of_the_table():
         "segedu.models.unet.UNet.paper(num_classes=2, in_channels=1)",
         "segedu.training.History.pictures_per_second",
         "segedu.masks.checking.MaskError",
+        "segedu.labels.IGNORE_INDEX = 255",
     ],
 )
-def test_the_table_knows_functions_classes_methods_and_properties(line):
+def test_the_table_knows_functions_classes_methods_properties_and_constants(line):
     assert line in signatures()
 
 
