@@ -7,7 +7,16 @@ from torch.nn import functional as F
 
 from segedu.labels import STREET
 from segedu.models import DeepLab
-from segedu.models.deeplab import PAPER_HEADS, RATES, branch, continued, enlarged
+from segedu.models.deeplab import (
+    PAPER_HEADS,
+    RATES,
+    Decoder,
+    PooledBranches,
+    SummedBranches,
+    branch,
+    continued,
+    enlarged,
+)
 from tests.rebuilt import assert_comes_back_from_a_file, assert_known_to_load
 
 HEADS = tuple(RATES)
@@ -265,3 +274,10 @@ def test_the_paper_form_is_known_to_load():
 def test_a_mistake_is_a_sentence(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_heads_take_and_give_any_number_of_channels():
+    x = torch.rand(2, 6, 8, 9)
+    assert SummedBranches(6, 4, 3, [0, 1, 2])(x).shape == (2, 3, 8, 9)
+    assert PooledBranches(6, 4, [1, 2])(x).shape == (2, 4, 8, 9)
+    assert Decoder(6, 5, 4)(x, torch.rand(2, 5, 16, 17)).shape == (2, 4, 16, 17)
