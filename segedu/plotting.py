@@ -14,7 +14,7 @@ from PIL import Image
 
 from segedu.ids import class_ids, map_list
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
-from segedu.masks.checking import as_bytes
+from segedu.masks.check import as_bytes
 from segedu.pictures import picture_tensor
 
 # Okabe and Ito's colours that every kind of colour vision tells apart; curves also differ by their dashes.

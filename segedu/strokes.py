@@ -12,7 +12,7 @@ from segedu import runtime
 from segedu.ids import MaskError, class_ids
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.losses import cross_entropy
-from segedu.masks.checking import as_bytes
+from segedu.masks.check import as_bytes
 from segedu.pictures import picture_tensor
 
 

@@ -8,7 +8,7 @@ import torch
 from segedu.ids import MaskError, class_ids, object_ids
 from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
-from segedu.masks.checking import as_bytes
+from segedu.masks.check import as_bytes
 
 
 def void_border(mask: np.ndarray, width: int = 1, *, instances: np.ndarray | None = None) -> np.ndarray:

@@ -17,7 +17,7 @@ from segedu import runtime
 from segedu.inputs import check_dataset, check_unit_range, collated, sample_of
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import MaskError, validate_mask
-from segedu.masks.checking import check_values, class_ids
+from segedu.masks.check import check_values, class_ids
 from segedu.models import outputs
 from segedu.training.batches import Batches, Seeded
 

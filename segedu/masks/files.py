@@ -12,7 +12,7 @@ from PIL import Image
 from segedu import files
 from segedu.ids import MaskError, class_ids, first_at, subject
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
-from segedu.masks.checking import as_bytes, check_values, several
+from segedu.masks.check import as_bytes, check_values, several
 from segedu.masks.decoding import decoded, lossy_encoding, stored_ids
 
 
