@@ -19,7 +19,7 @@ from segedu.datasets import ToyCells
 from segedu.inference import evaluation_mode
 from segedu.labels import CELLS
 from segedu.masks import separate
-from segedu.metrics.overlap import overlap
+from segedu.metrics.objects import overlap
 from segedu.models import UNet
 
 SIZE = (96, 96)

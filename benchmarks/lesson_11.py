@@ -29,7 +29,7 @@ from segedu.inference import evaluation_mode
 from segedu.inference.instances import by_watershed
 from segedu.labels import CELLS, LabelTable
 from segedu.masks import border_classes
-from segedu.metrics.overlap import overlap
+from segedu.metrics.objects import overlap
 from segedu.models import UNet
 
 BORDERED = LabelTable((*CELLS.names, "border"), (*CELLS.colours, (230, 60, 60)), CELLS.things)

@@ -1,9 +1,8 @@
 """Scores: how far a prediction is from the truth."""
 
 from segedu.metrics.boundary import border_band, boundary_iou, trimap_curve
-from segedu.metrics.instance import rand_error, size_stratified_iou
+from segedu.metrics.objects import average_precision, rand_error, size_stratified_iou
 from segedu.metrics.panoptic import panoptic_quality
-from segedu.metrics.precision import average_precision
 from segedu.metrics.semantic import ConfusionMatrix
 from segedu.metrics.video import id_metrics, temporal_consistency
 

@@ -10,7 +10,7 @@ import torch
 
 from segedu.ids import MaskError, check_objects
 from segedu.labels import IGNORE_INDEX, LabelTable
-from segedu.metrics.overlap import overlap
+from segedu.metrics.objects import overlap
 from segedu.metrics.semantic import two_maps
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from segedu.ids import ignored_id, map_pairs
 from segedu.labels import IGNORE_INDEX
-from segedu.metrics.overlap import overlaps
+from segedu.metrics.objects import overlaps
 from segedu.metrics.semantic import two_maps
 
 

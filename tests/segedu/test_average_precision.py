@@ -13,8 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from segedu.masks import MaskError, border_classes, object_classes, separate
 from segedu.metrics import average_precision
-from segedu.metrics.overlap import overlap
-from segedu.metrics.precision import COCO_THRESHOLDS
+from segedu.metrics.objects import COCO_THRESHOLDS, overlap
 from tests.scenes import many_squares, random_pair, renamed
 
 
