@@ -35,7 +35,7 @@ from torch.utils.data import DataLoader
 import segedu
 from benchmarks.storing import store, stored_rows, with_row
 from benchmarks.weighing import weighted_loss
-from segedu import files, runtime, transforms
+from segedu import download, runtime, transforms
 from segedu.datasets import CamVid
 from segedu.models import FCN, DeepLab, UNet
 from segedu.models.parts import Normalise
@@ -80,9 +80,9 @@ class PretrainedSqueezeNet(nn.Module):
         super().__init__()
         from torchvision.models import squeezenet1_0
 
-        folder = files.find_data("weights")
+        folder = download.find_data("weights")
         if folder is None:
-            raise files.DataMissing("The pretrained row needs weights/squeezenet1_0.safetensors in SEGEDU_DATA.")
+            raise download.DataMissing("The pretrained row needs weights/squeezenet1_0.safetensors in SEGEDU_DATA.")
         classifier = squeezenet1_0()
         classifier.load_state_dict(load_file(folder / "squeezenet1_0.safetensors"))
         self.normalise = Normalise(3)

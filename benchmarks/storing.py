@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from segedu import files
+from segedu import resources
 
 
 def store(path: Path, found: dict) -> None:
-    with files.whole(path) as temporary:
+    with resources.atomic_write(path) as temporary:
         temporary.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from segedu import files
+from segedu import download, resources
 from segedu.datasets.camvid import CAMVID
 from segedu.datasets.davis import DAVIS
 from segedu.datasets.membranes import MEMBRANES
@@ -52,17 +52,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(options: argparse.Namespace) -> None:
     for data in REAL_DATA.values():
-        folder = files.find_data(data.name, options.root)
+        folder = download.find_data(data.name, options.root)
         if folder:
-            wanted = files.manifest(data)
-            there = sum(files.find_picture(folder, path) is not None for path in wanted)
+            wanted = download.manifest(data)
+            there = sum(download.find_picture(folder, path) is not None for path in wanted)
             place = f"{folder} ({there} of {len(wanted)} files)"
         else:
-            place = f"missing; fetch it: {files.fetch_command(data, options.root)}"
-        card = files.shipped("cards", f"{data.name}.md")
+            place = f"missing; fetch it: {download.fetch_command(data, options.root)}"
+        card = resources.data_path("cards", f"{data.name}.md")
         print(f"{data.name}: about {data.megabytes} MB", data.licence, f"Card: {card}", f"Place: {place}", sep="\n  ")
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    folder = files.fetch_data(REAL_DATA[options.name], options.root)
+    folder = download.fetch_data(REAL_DATA[options.name], options.root)
     print(f"{REAL_DATA[options.name].title} is complete: {folder}")

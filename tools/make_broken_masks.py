@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segedu import files, masks
+from segedu import masks, resources
 from segedu.labels import IGNORE_INDEX, STREET
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "broken_masks"
@@ -92,6 +92,6 @@ def encode(name: str, content: np.ndarray) -> bytes:
 
 if __name__ == "__main__":
     for name, content in contents().items():
-        with files.whole(FOLDER / name) as temporary:
+        with resources.atomic_write(FOLDER / name) as temporary:
             temporary.write_bytes(encode(name, content))
     sys.stdout.write(f"{len(contents())} files written to {FOLDER.name}\n")

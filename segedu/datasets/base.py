@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from segedu import files
+from segedu.download import DataMissing, RealData, fetch_data
 from segedu.inputs import height_and_width, whole_number
 from segedu.labels import LabelTable
 
@@ -82,7 +82,7 @@ class StoredDataset(SegmentationDataset):
 
     def __init__(
         self,
-        data: files.RealData,
+        data: RealData,
         find: Callable[[str | Path | None], list],
         *,
         size: tuple[int, int] | None,
@@ -95,10 +95,10 @@ class StoredDataset(SegmentationDataset):
         self.size = None if size is None else height_and_width(size)
         try:
             self._paths = find(root)
-        except files.DataMissing:
+        except DataMissing:
             if not download:
                 raise
-            self._paths = find(files.fetch_data(data, root))
+            self._paths = find(fetch_data(data, root))
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -8,15 +8,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from segedu import files
 from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import read_colours, resized
+from segedu.download import RealData, fetch_command, find_data, manifest, missing, pictures_in
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.masks import read_mask, validate_mask
 
 _COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 
-CAMVID = files.RealData(
+CAMVID = RealData(
     name="camvid",
     title="CamVid",
     megabytes=180,
@@ -48,7 +48,7 @@ class CamVid(StoredDataset):
 
     size: (height, width), None for that of the files. Pictures are resized antialiased (Pillow's bilinear filter),
         masks by nearest neighbour.
-    root: the data set's folder or the one above it; None: SEGEDU_DATA, then the user's cache (files.find_data).
+    root: the data set's folder or the one above it; None: SEGEDU_DATA, then the user's cache (download.find_data).
     download: fetch what is missing (about 180 MB), into `root` or the cache.
     Reads SegNet's layout (train/NAME.png, trainannot/NAME.png, …); photographs may also be JPEG or TIFF.
 
@@ -83,7 +83,7 @@ class CamVid(StoredDataset):
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
-        image = read_colours(image_path, files.fetch_command(CAMVID, image_path.parents[1]))
+        image = read_colours(image_path, fetch_command(CAMVID, image_path.parents[1]))
         mask = read_mask(mask_path, STREET)
         mask[mask == VOID] = IGNORE_INDEX
         validate_mask(mask, STREET, size=image.shape[:2], name=str(mask_path))
@@ -93,7 +93,7 @@ class CamVid(StoredDataset):
 def _names(split: str, protocol: str) -> list[str]:
     """The picture names of a split; from the manifest, so that a file too few or too many never changes a split."""
     folder = split if protocol == "released" else "train"
-    paths = map(PurePosixPath, files.manifest(CAMVID))
+    paths = map(PurePosixPath, manifest(CAMVID))
     names = sorted(path.stem for path in paths if path.parent.name == folder)
     if protocol == "released":
         return names
@@ -109,18 +109,18 @@ def _names(split: str, protocol: str) -> list[str]:
 def _find(released: str, names: list[str], root: str | Path | None) -> list[tuple[Path, Path]]:
     """(photograph, mask) of each name. Raises DataMissing: no CamVid at all, no such split, or not all of its files."""
     parts = (released, f"{released}annot")
-    folder = files.find_data(CAMVID.name, root, parts)
+    folder = find_data(CAMVID.name, root, parts)
     if folder is None:
-        without_split = files.find_data(CAMVID.name, root)
+        without_split = find_data(CAMVID.name, root)
         if without_split:
             reason = f"{without_split} lacks CamVid's {released} pictures (the folders {parts[0]} and {parts[1]})."
         else:
             reason = f"CamVid is not in {root}." if root else "CamVid is not on this machine."
-        raise files.missing(CAMVID, reason, root)
-    there = [files.pictures_in(folder / part) for part in parts]
+        raise missing(CAMVID, reason, root)
+    there = [pictures_in(folder / part) for part in parts]
     found = [tuple(pictures.get(name) for pictures in there) for name in names]
     lacking = [name for name, pair in zip(names, found, strict=True) if None in pair]
     if lacking:
         count = f"{len(lacking)} of {len(names)} pictures or their masks"
-        raise files.missing(CAMVID, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
+        raise missing(CAMVID, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
     return found

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from segedu import files
 from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import read_colours, read_ids, resized
+from segedu.download import RealData, fetch_command, find_data, missing, pictures_in
 from segedu.labels import OBJECTS
 
-DAVIS = files.RealData(
+DAVIS = RealData(
     name="davis",
     title="Davis",
     megabytes=833,
@@ -63,33 +63,33 @@ class Davis(StoredDataset):
     @staticmethod
     def clips(root: str | Path | None = None) -> list[str]:
         """The names of the clips that are there, sorted; none where DAVIS is not on this machine."""
-        folder = files.find_data(DAVIS.name, root, PARTS)
+        folder = find_data(DAVIS.name, root, PARTS)
         return sorted({path.name for path in folder.glob("JPEGImages/*/[!.]*") if path.is_dir()}) if folder else []
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
-        mend = files.fetch_command(DAVIS, image_path.parents[3])
-        ids = read_ids(mask_path, image_path, mend)
+        fetch_hint = fetch_command(DAVIS, image_path.parents[3])
+        ids = read_ids(mask_path, image_path, fetch_hint)
         ids[ids == 255] = 1
-        pixels, ids = resized(read_colours(image_path, mend), ids, self.size)
+        pixels, ids = resized(read_colours(image_path, fetch_hint), ids, self.size)
         return pixels, (ids > 0).astype(np.uint8), ids
 
 
 def _find(clip: str, root: str | Path | None) -> list[tuple[Path, Path]]:
     """(picture, outlines) of each frame. Raises DataMissing: no DAVIS, no such clip, or not all of its outlines."""
-    folder = files.find_data(DAVIS.name, root, PARTS)
+    folder = find_data(DAVIS.name, root, PARTS)
     if folder is None:
         reason = f"DAVIS is not in {root}." if root else "DAVIS is not on this machine."
-        raise files.missing(DAVIS, reason, root)
+        raise missing(DAVIS, reason, root)
     places = folder.glob(f"JPEGImages/*/{glob.escape(clip)}")
     places = sorted(places, key=lambda place: (place.parent.name != "480p", place))
     if not places:
         known = ", ".join(Davis.clips(root))
-        raise files.missing(DAVIS, f"{folder} has no clip {clip!r}; it has {known or 'none'}.", folder)
-    outlines = files.pictures_in(folder / "Annotations" / places[0].parent.name / clip)
-    pairs = [(image, outlines.get(name)) for name, image in files.pictures_in(places[0]).items()]
+        raise missing(DAVIS, f"{folder} has no clip {clip!r}; it has {known or 'none'}.", folder)
+    outlines = pictures_in(folder / "Annotations" / places[0].parent.name / clip)
+    pairs = [(image, outlines.get(name)) for name, image in pictures_in(places[0]).items()]
     lacking = [image.stem for image, mask in pairs if mask is None]
     if lacking or not pairs:
         what = f"{len(lacking)} of {len(pairs)} outlines, first {lacking[0]}" if lacking else "all pictures"
-        raise files.missing(DAVIS, f"The clip {clip!r} in {folder} is incomplete: it lacks {what}.", folder)
+        raise missing(DAVIS, f"The clip {clip!r} in {folder} is incomplete: it lacks {what}.", folder)
     return pairs

@@ -11,37 +11,37 @@ from segedu.ids import MaskError, object_ids
 from segedu.masks.decoding import Decoded, check_upright, decoded, stored_ids
 
 
-def read_grey(path: Path, mend: str) -> np.ndarray:
+def read_grey(path: Path, fetch_hint: str) -> np.ndarray:
     """(H, W) uint8: the picture's grey values; colours become grey, 16 bits become their upper 8, floats are 0…1.
 
-    mend: the command that brings the file again, for the message. Raises OSError that names a damaged file; ValueError
-    for several pages, for a picture that its EXIF data would turn, and for one that would be read as black: floats
-    beyond 0…1, whole numbers of 32 bits, or 16 bits of which only the lower 12 or fewer are used.
+    fetch_hint: the command that brings the file again, for the message. Raises OSError that names a damaged file;
+    ValueError for several pages, for a picture that its EXIF data would turn, and for one that would be read as black:
+    floats beyond 0…1, whole numbers of 32 bits, or 16 bits of which only the lower 12 or fewer are used.
     """
-    file = _read(path, mend)
+    file = _read(path, fetch_hint)
     if file.picture.mode in ("I", "F") or file.picture.mode.startswith("I;16"):
         return _eight_bits(np.array(file.picture), path)
     return np.array(file.picture.convert("L"))
 
 
-def read_colours(path: Path, mend: str) -> np.ndarray:
-    """(H, W, 3) uint8: the picture's colours; a grey one has three equal channels. mend, errors: as in read_grey."""
-    file = _read(path, mend)
+def read_colours(path: Path, fetch_hint: str) -> np.ndarray:
+    """(H, W, 3) uint8: the picture's colours; a grey one has three equal channels. Else as read_grey."""
+    file = _read(path, fetch_hint)
     if file.picture.mode in ("I", "F") or file.picture.mode.startswith("I;16"):
         return np.repeat(_eight_bits(np.array(file.picture), path)[..., None], 3, axis=2)
     return np.array(file.picture.convert("RGB"))
 
 
-def read_ids(path: Path, image_path: Path, mend: str) -> np.ndarray:
+def read_ids(path: Path, image_path: Path, fetch_hint: str) -> np.ndarray:
     """(H, W) int32: the whole numbers that the file holds, as they are. Raises OSError, and MaskError: of another size
     than its picture, in colours, or in an encoding that changes values (see masks.read_mask)."""
-    file, image = _opened(path, mend), _opened(image_path, mend).picture
+    file, image = _opened(path, fetch_hint), _opened(image_path, fetch_hint).picture
     if file.picture.size != image.size:
         sizes = f"{file.picture.height}×{file.picture.width} pixels, its picture {image.height}×{image.width}"
-        raise MaskError(f"{path} has {sizes}; they must be the same. Bring both again: {mend}")
+        raise MaskError(f"{path} has {sizes}; they must be the same. Bring both again: {fetch_hint}")
     ids = stored_ids(file, path)
     if isinstance(ids, Image.Image):
-        raise MaskError(f"{path} is a picture of mode {ids.mode!r}, which holds no ids. Bring it again: {mend}")
+        raise MaskError(f"{path} is a picture of mode {ids.mode!r}, which holds no ids. Bring it again: {fetch_hint}")
     return object_ids(ids, str(path)).astype(np.int32)
 
 
@@ -53,9 +53,9 @@ def resized(image: np.ndarray, ids: np.ndarray, size: tuple[int, int] | None) ->
     return (image if image.ndim == 3 else image[..., None]), ids
 
 
-def _read(path: Path, mend: str) -> Decoded:
+def _read(path: Path, fetch_hint: str) -> Decoded:
     """The one upright picture of a file; ValueError for 16 bits a colour of which Pillow would keep nothing."""
-    file = _opened(path, mend)
+    file = _opened(path, fetch_hint)
     check_upright(file, path)
     if file.pages > 1 and file.picture.format == "TIFF":
         raise ValueError(f"{path} holds {file.pages} pages; a picture is one. Write each into a file of its own.")
@@ -67,12 +67,12 @@ def _read(path: Path, mend: str) -> Decoded:
     return file
 
 
-def _opened(path: Path, mend: str) -> Decoded:
-    """The picture of a file, read to its end. mend, errors: as in read_grey."""
+def _opened(path: Path, fetch_hint: str) -> Decoded:
+    """The picture of a file, read to its end. fetch_hint, errors: as in read_grey."""
     try:
         return decoded(path)
     except (OSError, SyntaxError) as error:  # Pillow raises either for a file cut short, and names no file
-        raise OSError(f"{path} cannot be read as a picture ({error}). Bring it again: {mend}") from error
+        raise OSError(f"{path} cannot be read as a picture ({error}). Bring it again: {fetch_hint}") from error
 
 
 def _eight_bits(values: np.ndarray, path: Path) -> np.ndarray:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from segedu import files
 from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import read_grey, read_ids, resized
+from segedu.download import RealData, fetch_command, find_data, missing, pictures_in
 from segedu.labels import CELLS
 from segedu.masks import MaskError
 
 _COMMIT = "b45af4d458437d8281cc218a07fd4380818ece4a"
 
-MEMBRANES = files.RealData(
+MEMBRANES = RealData(
     name="membranes",
     title="Membranes",
     megabytes=8,
@@ -77,13 +77,13 @@ class Membranes(StoredDataset):
         from scipy import ndimage  # `import segedu` stays without scipy
 
         image_path, label_path = self._paths[index]
-        mend = files.fetch_command(MEMBRANES, image_path.parents[2])
-        image, label = read_grey(image_path, mend), read_ids(label_path, image_path, mend)
+        fetch_hint = fetch_command(MEMBRANES, image_path.parents[2])
+        image, label = read_grey(image_path, fetch_hint), read_ids(label_path, image_path, fetch_hint)
         values = np.unique(label)
         if not (set(values.tolist()) <= {0, 255} or set(values.tolist()) <= {0, 1}):
             raise MaskError(
                 f"{label_path} holds the values {values[:6].tolist()} …; a label of Membranes is 255 inside of cells "
-                f"and 0 on membranes. It was perhaps resized or saved as JPEG. Fetch it again: {mend}"
+                f"and 0 on membranes. It was perhaps resized or saved as JPEG. Fetch it again: {fetch_hint}"
             )
         parts = ndimage.label(label > 0)[0].astype(np.int32)
         image, parts = resized(image, parts, self.size)
@@ -92,14 +92,14 @@ class Membranes(StoredDataset):
 
 def _find(names: list[str], root: str | Path | None) -> list[tuple[Path, Path]]:
     """(image, label) of each slice. Raises DataMissing: no Membranes at all, or not all of the split's slices."""
-    folder = files.find_data(MEMBRANES.name, root, FOLDERS)
+    folder = find_data(MEMBRANES.name, root, FOLDERS)
     if folder is None:
         reason = f"Membranes is not in {root}." if root else "Membranes is not on this machine."
-        raise files.missing(MEMBRANES, reason, root)
-    there = [files.pictures_in(folder / part) for part in FOLDERS]
+        raise missing(MEMBRANES, reason, root)
+    there = [pictures_in(folder / part) for part in FOLDERS]
     found = [tuple(pictures.get(name) for pictures in there) for name in names]
     lacking = [name for name, pair in zip(names, found, strict=True) if None in pair]
     if lacking:
         count = f"{len(lacking)} of the {len(names)} slices of this split"
-        raise files.missing(MEMBRANES, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
+        raise missing(MEMBRANES, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
     return found

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from segedu import files
 from segedu.datasets.base import StoredDataset
 from segedu.datasets.grey import read_grey, read_ids, resized
+from segedu.download import RealData, fetch_command, find_data, missing, pictures_in
 from segedu.labels import CELLS
 from segedu.masks import separate
 
-NUCLEI = files.RealData(
+NUCLEI = RealData(
     name="nuclei",
     title="Nuclei",
     megabytes=30,
@@ -70,8 +70,8 @@ class Nuclei(StoredDataset):
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
-        mend = files.fetch_command(NUCLEI, image_path.parents[2])
-        image, ids = resized(read_grey(image_path, mend), read_ids(mask_path, image_path, mend), self.size)
+        fetch_hint = fetch_command(NUCLEI, image_path.parents[2])
+        image, ids = resized(read_grey(image_path, fetch_hint), read_ids(mask_path, image_path, fetch_hint), self.size)
         return image, (separate(ids) > 0).astype(np.uint8), ids
 
 
@@ -83,15 +83,15 @@ def held_out(name: str) -> bool:
 def _find(split: str, root: str | Path | None) -> list[tuple[Path, Path]]:
     """(image, mask) of each picture, sorted by name. Raises DataMissing: none at all, or a picture without its mask."""
     part = "test" if split == "test" else "train"
-    folder = files.find_data(NUCLEI.name, root, [f"{part}/{kind}" for kind in PARTS])
+    folder = find_data(NUCLEI.name, root, [f"{part}/{kind}" for kind in PARTS])
     if folder is None:
         reason = f"There is no {part} set of Nuclei in {root}." if root else "Nuclei is not on this machine."
-        raise files.missing(NUCLEI, reason, root)
-    pictures, outlines = (files.pictures_in(folder / part / kind) for kind in PARTS)
+        raise missing(NUCLEI, reason, root)
+    pictures, outlines = (pictures_in(folder / part / kind) for kind in PARTS)
     names = [name for name in pictures if part == "test" or held_out(name) == (split == "val")]
     images, masks = ([there.get(name) for name in names] for there in (pictures, outlines))
     lacking = [image.name for image, mask in zip(images, masks, strict=True) if mask is None]
     if lacking or not images:
         what = f"{len(lacking)} of {len(images)} masks, first {lacking[0]}" if lacking else "all pictures of this split"
-        raise files.missing(NUCLEI, f"{folder} is incomplete: it lacks {what}.", folder)
+        raise missing(NUCLEI, f"{folder} is incomplete: it lacks {what}.", folder)
     return list(zip(images, masks, strict=True))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from segedu import files
+from segedu import resources
 from segedu.datasets.base import SegmentationDataset
 from segedu.inputs import height_and_width
 from segedu.labels import IGNORE_INDEX, PHOTOGRAPHS
@@ -56,7 +56,7 @@ class Photographs(SegmentationDataset):
 
     def _read(self, index: int) -> tuple[np.ndarray, ...]:
         name = self.names[index]
-        outlines = json.loads(files.shipped("photographs", f"{name}.json").read_text(encoding="utf-8"))
+        outlines = json.loads(resources.data_path("photographs", f"{name}.json").read_text(encoding="utf-8"))
         image = _photograph(name)
         if list(image.shape[:2]) != outlines["size"]:
             raise ValueError(

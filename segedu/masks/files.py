@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from segedu import files
+from segedu import resources
 from segedu.ids import MaskError, class_ids, first_at, subject
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
 from segedu.masks.check import as_bytes, check_values, several
@@ -56,7 +56,7 @@ def write_mask(path: str | Path, mask: np.ndarray | torch.Tensor, labels: LabelT
     check_values(ids, len(labels), str(path))
     picture = Image.fromarray(ids.astype(np.uint8))
     picture.putpalette(labels.palette.ravel().tolist())
-    with files.whole(path) as temporary:
+    with resources.atomic_write(path) as temporary:
         picture.save(temporary, format="PNG")
 
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as in_bytes
 from torch import nn
 
-from segedu import files, models
+from segedu import models, resources
 from segedu.labels import LabelTable
 from segedu.models.parts import unwrapped
 from segedu.training import headers
@@ -88,7 +88,7 @@ def save(
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"notes= must be what JSON can hold (numbers, text, lists, dicts): {error}.") from error
     everything = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in everything.items()}
-    with files.whole(path) as temporary:  # not by its save_file, whose files only their owner can read
+    with resources.atomic_write(path) as temporary:  # not by its save_file, whose files only their owner can read
         temporary.write_bytes(in_bytes(everything, metadata={_HEADER: text}))
     return Path(path)
 
@@ -226,12 +226,12 @@ def _find(path_or_name: str | Path) -> Path:
     if path.is_file():
         return path
     try:
-        return files.shipped("weights", f"{path_or_name}.safetensors")
+        return resources.data_path("weights", f"{path_or_name}.safetensors")
     except FileNotFoundError:
         if path.exists():  # a folder, which _opened will say
             return path
         try:
-            shipped = sorted(file.stem for file in files.shipped("weights").glob("*.safetensors"))
+            shipped = sorted(file.stem for file in resources.data_path("weights").glob("*.safetensors"))
         except FileNotFoundError:
             shipped = []
         raise FileNotFoundError(

@@ -7,8 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "segedu"
 FLOORS = {
-    "labels": 1, "ids": 1, "inputs": 1, "runtime": 1, "files": 1, "permutohedral": 1, "centres": 1,
-    "pictures": 2, "masks": 2, "transforms": 2, "models": 2, "losses": 2, "metrics": 2, "crf": 2, "worlds": 2,
+    "labels": 1, "ids": 1, "inputs": 1, "runtime": 1, "resources": 1, "permutohedral": 1, "centres": 1,
+    "download": 2, "pictures": 2,
+    "masks": 2, "transforms": 2, "models": 2, "losses": 2, "metrics": 2, "crf": 2, "worlds": 2,
     "datasets": 3, "inference": 3,
     "training": 4, "plotting": 4, "strokes": 4,
     "widgets": 5, "check": 5,
@@ -51,7 +52,7 @@ def test_every_floor_has_its_module():
 
 def test_the_walk_sees_each_way_to_import():
     assert imported("import segedu.masks") == {"masks"}
-    assert imported("from segedu import masks, files as f") == {"masks", "files"}
+    assert imported("from segedu import masks, download as d") == {"masks", "download"}
     assert imported("def f():\n    from segedu.datasets.base import SegmentationDataset") == {"datasets"}
     assert imported("import torch\nfrom pathlib import Path") == set()
     assert too_high("masks", "from segedu import labels, losses, datasets") == ["datasets", "losses"]

@@ -30,8 +30,8 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = no_netwo
 import segedu
 heavy = {"matplotlib", "ipywidgets", "scipy", "skimage"} & sys.modules.keys()
 assert not heavy, f"import segedu imports {sorted(heavy)}"
-from segedu import files
-manifest = files.shipped("manifests", "camvid.sha256")
+from segedu import resources
+manifest = resources.data_path("manifests", "camvid.sha256")
 print(segedu.__file__, manifest, len(manifest.read_bytes()), sep="\\n")
 """
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from segedu import files
+from segedu import download, resources
 from segedu.datasets import CamVid, camvid
 from segedu.masks import MaskError
 from tests.file_server import serving
 
-REAL = bool(os.environ.get("SEGEDU_DATA")) and files.find_data("camvid") is not None
+REAL = bool(os.environ.get("SEGEDU_DATA")) and download.find_data("camvid") is not None
 real = pytest.mark.skipif(not REAL, reason="SEGEDU_DATA names no folder that holds camvid")
 
 TINY = {
@@ -45,8 +45,8 @@ def tiny(tmp_path, monkeypatch):
     ]
     manifest = tmp_path / "camvid.sha256"
     manifest.write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(files, "shipped", lambda *parts: manifest)
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(resources, "data_path", lambda *parts: manifest)
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("SEGEDU_DATA", raising=False)
     return folder
 
@@ -81,9 +81,9 @@ def test_photographs_may_be_jpeg(tiny):
 
 @pytest.mark.parametrize("root", [".", ".."])
 def test_root_is_the_folder_or_the_one_above(root, tiny, monkeypatch):
-    monkeypatch.setattr(files, "cache_folder", lambda: tiny / "nothing here")
+    monkeypatch.setattr(download, "cache_folder", lambda: tiny / "nothing here")
     assert len(CamVid("train", root=tiny / root)) == 6
-    with pytest.raises(files.DataMissing):
+    with pytest.raises(download.DataMissing):
         CamVid("train")
 
 
@@ -150,16 +150,16 @@ def test_a_damaged_picture_names_the_file_and_the_cure(tiny):
 
 
 def test_missing_data_says_the_line_to_type_the_size_and_the_licence(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "nowhere")
-    with pytest.raises(files.DataMissing, match="segedu data fetch camvid .*download=True.*180 MB.*non-commercial"):
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "nowhere")
+    with pytest.raises(download.DataMissing, match="segedu data fetch camvid .*download=True.*180 MB.*non-commercial"):
         CamVid("train")
-    with pytest.raises(files.DataMissing, match="is not in .*elsewhere"):
+    with pytest.raises(download.DataMissing, match="is not in .*elsewhere"):
         CamVid("train", root=tmp_path / "elsewhere")
 
 
 def test_a_missing_split_is_told_from_missing_data(tiny):
     (tiny / "test").rename(tiny / "other")
-    with pytest.raises(files.DataMissing, match="lacks CamVid's test"):
+    with pytest.raises(download.DataMissing, match="lacks CamVid's test"):
         CamVid("test")
     assert len(CamVid("val")) == 2
 
@@ -167,7 +167,7 @@ def test_a_missing_split_is_told_from_missing_data(tiny):
 def test_an_incomplete_split_is_not_taken_for_the_whole(tiny):
     (tiny / "train" / "0001TP_006720.png").unlink()
     (tiny / "trainannot" / "0016E5_00390.png").unlink()
-    with pytest.raises(files.DataMissing, match="incomplete: it lacks 2 of 6 .* first 0001TP_006720"):
+    with pytest.raises(download.DataMissing, match="incomplete: it lacks 2 of 6 .* first 0001TP_006720"):
         CamVid("train")
     assert len(CamVid("val", protocol="by-drive")) == 1  # whose files are all there
 
@@ -184,9 +184,9 @@ def test_unknown_arguments_are_refused(tiny):
 def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch, capsys):
     expected = CamVid("train")
     contents = {f"/{path.relative_to(tiny).as_posix()}": path.read_bytes() for path in tiny.rglob("*.png")}
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "new cache")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "new cache")
     with serving(contents) as (address, requests):
-        data = files.RealData(**(vars(camvid.CAMVID) | {"sources": (address + "/{path}",)}))
+        data = download.RealData(**(vars(camvid.CAMVID) | {"sources": (address + "/{path}",)}))
         monkeypatch.setattr(camvid, "CAMVID", data)
         dataset = CamVid("train", download=True)
         assert len(requests) == len(contents)
@@ -194,7 +194,7 @@ def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch
         assert len(requests) == len(contents)  # already there
         damaged = tmp_path / "new cache" / "camvid" / "train" / f"{TINY['train'][0]}.png"
         damaged.write_bytes(damaged.read_bytes()[:-60])
-        files.fetch_data(data)
+        download.fetch_data(data)
         assert [path for path, _ in requests[len(contents) :]] == [f"/train/{TINY['train'][0]}.png"]
         assert len(CamVid("val", root=tmp_path / "a new root", download=True)) == 2
         assert (tmp_path / "a new root" / "camvid" / "val").is_dir()
@@ -204,7 +204,7 @@ def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch
 
 
 def test_the_manifest_lists_the_released_splits():
-    wanted = files.manifest(camvid.CAMVID)
+    wanted = download.manifest(camvid.CAMVID)
     for split, count in {"train": 367, "val": 101, "test": 233}.items():
         for part in (split, f"{split}annot"):
             assert sum(path.startswith(f"{part}/") for path in wanted) == count

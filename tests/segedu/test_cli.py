@@ -5,13 +5,13 @@ import importlib.metadata
 
 import pytest
 
-from segedu import cli, files
+from segedu import cli, download, resources
 from tests.file_server import serving
 
 
 @pytest.fixture(autouse=True)
 def empty_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("SEGEDU_DATA", raising=False)
 
 
@@ -21,10 +21,10 @@ def small(tmp_path, monkeypatch):
     contents = {"/train/a.png": b"a", "/train/b.png": b"b"}
     manifest = tmp_path / "small.sha256"
     manifest.write_text("".join(f"{hashlib.sha256(b).hexdigest()}  Up{path}\n" for path, b in contents.items()))
-    monkeypatch.setattr(files, "shipped", lambda *parts: manifest)
+    monkeypatch.setattr(resources, "data_path", lambda *parts: manifest)
 
     def serve_from(address):
-        data = files.RealData("small", "Small", 7, "Licence: all may.", "small.sha256", "Up", (address + "/{path}",))
+        data = download.RealData("small", "Small", 7, "Licence: all may.", "small.sha256", "Up", (address + "/{path}",))
         monkeypatch.setattr(cli, "REAL_DATA", {"small": data})
 
     return serve_from, contents
@@ -100,6 +100,6 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "fetch_data", interrupted)
+    monkeypatch.setattr(download, "fetch_data", interrupted)
     assert cli.main(["data", "fetch", "camvid"]) == 130
     assert "stopped" in capsys.readouterr().err

@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from segedu import files
+from segedu import download
 from segedu.datasets import Davis
 from segedu.inference import track
 from segedu.masks import MaskError
 from segedu.metrics import id_metrics
 
-REAL = bool(os.environ.get("SEGEDU_DATA")) and files.find_data("davis") is not None
+REAL = bool(os.environ.get("SEGEDU_DATA")) and download.find_data("davis") is not None
 real = pytest.mark.skipif(not REAL, reason="SEGEDU_DATA names no folder that holds davis")
 SIZE = (10, 14)
 
@@ -44,7 +44,7 @@ def tiny(request, tmp_path, monkeypatch):
                     image = Image.fromarray(outlines(clip, frame)).convert("P")
                     image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
                 image.save(folder / part / request.param / clip / f"{frame:05}.{suffix}")
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("SEGEDU_DATA", raising=False)
     return folder
 
@@ -68,7 +68,7 @@ def test_the_480p_pictures_are_taken_where_there_are_several(tiny):
     if (tiny / "JPEGImages" / "480p").is_dir():
         assert len(Davis("two")) == 5
     else:
-        with pytest.raises(files.DataMissing, match="lacks all pictures"):
+        with pytest.raises(download.DataMissing, match="lacks all pictures"):
             Davis("two")
 
 
@@ -79,10 +79,10 @@ def test_size_keeps_ids(tiny):
 
 
 def test_missing_and_damaged_data_say_what_to_do(tiny, tmp_path):
-    with pytest.raises(files.DataMissing, match="segedu data fetch davis .*download=True.*833 MB.*CC BY"):
+    with pytest.raises(download.DataMissing, match="segedu data fetch davis .*download=True.*833 MB.*CC BY"):
         Davis("one", root=tmp_path / "elsewhere")
     assert Davis.clips(tmp_path / "elsewhere") == []
-    with pytest.raises(files.DataMissing, match="no clip 'three'; it has one, two"):
+    with pytest.raises(download.DataMissing, match="no clip 'three'; it has one, two"):
         Davis("three")
     image, mask = next(tiny.glob("JPEGImages/*/one/00001.jpg")), next(tiny.glob("Annotations/*/two/00003.png"))
     image.write_bytes(image.read_bytes()[:40])
@@ -92,7 +92,7 @@ def test_missing_and_damaged_data_say_what_to_do(tiny, tmp_path):
     with pytest.raises(MaskError, match=r"00003.png has 9×14 pixels, its picture 10×14"):
         Davis("two")[3]
     mask.unlink()
-    with pytest.raises(files.DataMissing, match="lacks 1 of 5 outlines, first 00003"):
+    with pytest.raises(download.DataMissing, match="lacks 1 of 5 outlines, first 00003"):
         Davis("two")
     with pytest.raises(ValueError, match=r"size=\(0, 5\)"):
         Davis("one", size=(0, 5))
@@ -101,7 +101,7 @@ def test_missing_and_damaged_data_say_what_to_do(tiny, tmp_path):
 def test_the_manifest_is_one_archive():
     from segedu.datasets.davis import DAVIS
 
-    (path, sha256), *more = files.manifest(DAVIS).items()
+    (path, sha256), *more = download.manifest(DAVIS).items()
     assert path == "DAVIS-2017-trainval-480p.zip" and len(sha256) == 64 and not more
 
 

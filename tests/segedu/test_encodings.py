@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from segedu import datasets, files
+from segedu import datasets, download
 from segedu.datasets.grey import read_colours, read_grey, read_ids
 from segedu.labels import LabelTable
 from segedu.masks import MaskError, from_colours, read_mask, validate_mask, write_mask
@@ -166,15 +166,15 @@ def test_a_renumbered_palette_with_void_is_named_and_the_advice_gives_the_ids(tm
 
 
 def test_pictures_in_a_folder_by_name(tmp_path):
-    assert files.pictures_in(tmp_path / "none") == {}
+    assert download.pictures_in(tmp_path / "none") == {}
     umlaut = unicodedata.normalize("NFD", "Zürich 1")
     for name in ("b.PNG", "a.tif", "c.Jpeg", f"{umlaut}.jpg", "._a.png", ".DS_Store", "Thumbs.db", "notes.txt"):
         (tmp_path / name).write_text("")
     (tmp_path / "folder.png").mkdir()
-    assert set(files.pictures_in(tmp_path)) == {"a", "b", "c", unicodedata.normalize("NFC", umlaut)}
+    assert set(download.pictures_in(tmp_path)) == {"a", "b", "c", unicodedata.normalize("NFC", umlaut)}
     (tmp_path / "a.PNG").write_text("")
     with pytest.raises(ValueError, match=r"two pictures of one name, a.\w+ and a.\w+\. Take one"):
-        files.pictures_in(tmp_path)
+        download.pictures_in(tmp_path)
 
 
 def own_nuclei(root, picture, suffix=".tif", name="a"):
@@ -230,12 +230,12 @@ def test_home_and_variables_in_the_place_of_data(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("PLACE", str(tmp_path / "data"))
     for named in ("~/data", "$PLACE"):
-        assert files.find_data("nuclei", named) == tmp_path / "data" / "nuclei"
+        assert download.find_data("nuclei", named) == tmp_path / "data" / "nuclei"
         monkeypatch.setenv("SEGEDU_DATA", named)
-        assert files.find_data("nuclei") == tmp_path / "data" / "nuclei"
+        assert download.find_data("nuclei") == tmp_path / "data" / "nuclei"
     monkeypatch.setenv("SEGEDU_DATA", "~/gone")
     with pytest.raises(ValueError, match=f"'~/gone', here .*{tmp_path.name}.*no such folder"):
-        files.find_data("nuclei")
+        download.find_data("nuclei")
 
 
 def test_a_written_mask_is_read_from_any_name(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from segedu import files
+from segedu import download, resources
 from segedu.datasets import Membranes, membranes
 from segedu.masks import MaskError
 from tests.file_server import serving
 
-REAL = bool(os.environ.get("SEGEDU_DATA")) and files.find_data("membranes") is not None
+REAL = bool(os.environ.get("SEGEDU_DATA")) and download.find_data("membranes") is not None
 real = pytest.mark.skipif(not REAL, reason="SEGEDU_DATA names no folder that holds membranes")
 SIZE = (6, 8)
 
@@ -37,8 +37,8 @@ def tiny(tmp_path, monkeypatch):
     ]
     manifest = tmp_path / "membranes.sha256"
     manifest.write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(files, "shipped", lambda *parts: manifest)
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(resources, "data_path", lambda *parts: manifest)
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("SEGEDU_DATA", raising=False)
     return folder
 
@@ -108,10 +108,10 @@ def test_a_damaged_file_is_named_with_the_cure(tiny, part):
 
 
 def test_missing_data_says_the_line_to_type_the_size_and_the_licence(tiny, tmp_path):
-    with pytest.raises(files.DataMissing, match="segedu data fetch membranes .*download=True.*8 MB.*non-commercial"):
+    with pytest.raises(download.DataMissing, match="segedu data fetch membranes .*download=True.*8 MB.*non-commercial"):
         Membranes("train", root=tmp_path / "elsewhere")
     (tiny / "train" / "label" / "27.png").unlink()
-    with pytest.raises(files.DataMissing, match="lacks 1 of the 6 slices of this split, first 27"):
+    with pytest.raises(download.DataMissing, match="lacks 1 of the 6 slices of this split, first 27"):
         Membranes("test")
     assert len(Membranes("val")) == 5
 
@@ -126,15 +126,15 @@ def test_unknown_arguments_are_refused(tiny):
 def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch, capsys):
     expected = Membranes("train")
     contents = {f"/{path.relative_to(tiny).as_posix()}": path.read_bytes() for path in tiny.rglob("*.png")}
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "new cache")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "new cache")
     with serving(contents) as (address, requests):
-        data = files.RealData(**(vars(membranes.MEMBRANES) | {"sources": (address + "/{path}",)}))
+        data = download.RealData(**(vars(membranes.MEMBRANES) | {"sources": (address + "/{path}",)}))
         monkeypatch.setattr(membranes, "MEMBRANES", data)
         dataset = Membranes("train", download=True)
         assert len(requests) == 60
         damaged = tmp_path / "new cache" / "membranes" / "train" / "label" / "3.png"
         damaged.write_bytes(damaged.read_bytes()[:-30])
-        files.fetch_data(data)
+        download.fetch_data(data)
         assert [path for path, _ in requests[60:]] == ["/train/label/3.png"]
     for sample, same in zip(dataset, expected, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(sample, same, strict=True))
@@ -142,7 +142,7 @@ def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch
 
 
 def test_the_manifest_lists_thirty_slices():
-    wanted = files.manifest(membranes.MEMBRANES)
+    wanted = download.manifest(membranes.MEMBRANES)
     assert set(wanted) == {f"train/{part}/{n}.png" for part in ("image", "label") for n in range(30)}
     assert all(len(sha256) == 64 for sha256 in wanted.values())
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from segedu import files
+from segedu import download, resources
 from segedu.datasets import Nuclei, nuclei
 from segedu.masks import MaskError
 from tests.file_server import serving
 
-REAL = bool(os.environ.get("SEGEDU_DATA")) and files.find_data("nuclei") is not None
+REAL = bool(os.environ.get("SEGEDU_DATA")) and download.find_data("nuclei") is not None
 real = pytest.mark.skipif(not REAL, reason="SEGEDU_DATA names no folder that holds nuclei")
 NAMES = {"train": [f"{number:02}aa" for number in range(40)], "test": ["beef", "cafe"]}
 
@@ -36,7 +36,7 @@ def tiny(request, tmp_path, monkeypatch):
             (folder / part / kind).mkdir(parents=True)
             for name in names:
                 Image.fromarray(pixels(name)[which]).save(folder / part / kind / f"{name}.{request.param}")
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("SEGEDU_DATA", raising=False)
     return folder
 
@@ -100,14 +100,14 @@ def test_damaged_and_unfitting_files_are_named(tiny):
 
 
 def test_missing_data_says_the_line_to_type_the_size_and_the_licence(tiny, tmp_path):
-    with pytest.raises(files.DataMissing, match="segedu data fetch nuclei .*download=True.*30 MB.*CC0"):
+    with pytest.raises(download.DataMissing, match="segedu data fetch nuclei .*download=True.*30 MB.*CC0"):
         Nuclei("train", root=tmp_path / "elsewhere")
     next((tiny / "test" / "masks").iterdir()).unlink()
-    with pytest.raises(files.DataMissing, match="lacks 1 of 2 masks"):
+    with pytest.raises(download.DataMissing, match="lacks 1 of 2 masks"):
         Nuclei("test")
     assert len(Nuclei("train")) > 20
     (tiny / "test" / "images").rename(tiny / "test" / "pictures")
-    with pytest.raises(files.DataMissing):
+    with pytest.raises(download.DataMissing):
         Nuclei("test")
 
 
@@ -134,18 +134,18 @@ def test_download_unpacks_the_archive_and_mends_what_is_damaged(tiny, tmp_path, 
     expected, archive = Nuclei("test", instances=True), packed(tiny)
     manifest = tmp_path / "nuclei.sha256"
     manifest.write_text(f"{hashlib.sha256(archive).hexdigest()}  dsb2018/dsb2018.zip\n")
-    monkeypatch.setattr(files, "shipped", lambda *parts: manifest)
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "new cache")
+    monkeypatch.setattr(resources, "data_path", lambda *parts: manifest)
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "new cache")
     with serving({"/good/dsb2018.zip": archive, "/bad/dsb2018.zip": archive[:-9]}) as (address, requests):
         sources = (address + "/bad/{path}", address + "/good/{path}")
-        data = files.RealData(**(vars(nuclei.NUCLEI) | {"sources": sources}))
+        data = download.RealData(**(vars(nuclei.NUCLEI) | {"sources": sources}))
         monkeypatch.setattr(nuclei, "NUCLEI", data)
         dataset = Nuclei("test", download=True, instances=True)
         asked = len(requests)
         damaged = next((tmp_path / "new cache" / "nuclei" / "train" / "images").iterdir())
         whole = damaged.read_bytes()
         damaged.write_bytes(whole[:-1] + b"x")
-        files.fetch_data(data)
+        download.fetch_data(data)
         assert damaged.read_bytes() == whole and len(requests) == asked  # the archive was there and sound
     for sample, same in zip(dataset, expected, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(sample, same, strict=True))
@@ -155,7 +155,7 @@ def test_download_unpacks_the_archive_and_mends_what_is_damaged(tiny, tmp_path, 
 def test_an_archive_that_reaches_out_of_its_folder_is_refused(tiny, tmp_path):
     (tmp_path / "evil.zip").write_bytes(packed(tiny, **{"dsb2018/../../evil.txt": b"x"}))
     with pytest.raises(ValueError, match="lies outside"):
-        files._unpack(tmp_path / "evil.zip", tmp_path / "a" / "b", "dsb2018")
+        download._unpack(tmp_path / "evil.zip", tmp_path / "a" / "b", "dsb2018")
     assert not (tmp_path / "evil.txt").exists()
 
 

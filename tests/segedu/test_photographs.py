@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from segedu import files
+from segedu import resources
 from segedu.datasets import Photographs, photographs
 from segedu.labels import PHOTOGRAPHS
 
@@ -23,7 +23,7 @@ SHARP = [
 
 
 def outlines_of(name):
-    return json.loads(files.shipped("photographs", f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads(resources.data_path("photographs", f"{name}.json").read_text(encoding="utf-8"))
 
 
 def rings_of(outlines):
@@ -261,6 +261,6 @@ def test_a_picture_of_another_size_is_refused(monkeypatch):
 
 
 def test_the_card_tells_every_picture_and_class():
-    card = files.shipped("cards", "photographs.md").read_text(encoding="utf-8")
+    card = resources.data_path("cards", "photographs.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in card for name in NAMES)
     assert all(name in card for name in PHOTOGRAPHS.names)

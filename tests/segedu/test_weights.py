@@ -6,7 +6,7 @@ import torch
 import segedu
 from benchmarks.weighing import class_weights
 from benchmarks.weights import FOLDER, WEIGHTS, scores
-from segedu import files
+from segedu import resources
 from segedu.training.checkpoints import read
 from tests.tiny import Boxes
 
@@ -23,7 +23,7 @@ def test_shipped_weights_are_small_described_and_load_as_float32(name):
     model = segedu.load(name)
     assert all(tensor.dtype != torch.float16 for tensor in model.state_dict().values())
     notes = read(FOLDER / f"{name}.safetensors")[1]["notes"]
-    card = files.shipped("weights", "README.md").read_text(encoding="utf-8")
+    card = resources.data_path("weights", "README.md").read_text(encoding="utf-8")
     assert notes["command"] in card
     row = next(line for line in card.splitlines() if line.startswith(f"| `{name}`"))
     assert f"| {notes['steps']} |" in row and f"| {100 * notes['val_mean_iou']:.1f} |" in row

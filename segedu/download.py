@@ -1,13 +1,10 @@
-"""Shipped files, data folders, checksummed fetching (the only door to the network), whole-or-nothing writes."""
+"""Real data: where it lies on this machine, and fetching it, by checksum (the only door to the network)."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import json
 import os
-import secrets
 import shutil
 import sys
 import unicodedata
@@ -16,17 +13,15 @@ import urllib.parse
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from segedu import resources
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 TIMEOUT = 30  # seconds without a byte before the next source is tried
-
-_PACKAGE = Path(__file__).resolve().parent
 
 
 class DataMissing(FileNotFoundError):
@@ -61,36 +56,9 @@ class RealData:
     sources: tuple[str, ...]
 
 
-# What ships
-
-
-def shipped(*parts: str) -> Path:
-    """The path of a file or folder that ships with segedu: shipped("cards", "camvid.md").
-
-    Looks in the folder `data` of the clone, then in the installed package (`segedu/_data`, put there with the wheel).
-    Raises FileNotFoundError where neither has it.
-    """
-    in_clone = (_PACKAGE.parent / "pyproject.toml").is_file()
-    for folder in ([_PACKAGE.parent / "data"] if in_clone else []) + [_PACKAGE / "_data"]:
-        if (path := folder.joinpath(*parts)).exists():
-            return path
-    raise FileNotFoundError(
-        f"segedu ships no {'/'.join(parts)}. Look for a slip in the name; if there is none, install segedu again."
-    )
-
-
-def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
-    """{arm: {score: (seeds,) float32}} of data/results/NAME.json: what a measurement that ships has found.
-
-    scale: what every score is multiplied by: 100 for %. Raises FileNotFoundError where no such file ships.
-    """
-    arms = json.loads(shipped("results", f"{name}.json").read_text(encoding="utf-8"))["arms"]
-    return {arm: {score: scale * torch.tensor(row) for score, row in scores.items()} for arm, scores in arms.items()}
-
-
 def manifest(data: RealData) -> dict[str, str]:
     """The files of a real data set: {path inside its folder, with "/": sha256}."""
-    lines = shipped("manifests", data.manifest).read_text(encoding="utf-8").splitlines()
+    lines = resources.data_path("manifests", data.manifest).read_text(encoding="utf-8").splitlines()
     return {path.removeprefix(f"{data.prefix}/"): sha256 for sha256, path in map(str.split, lines)}
 
 
@@ -246,7 +214,7 @@ def _unpack(archive: Path, folder: Path, prefix: str) -> None:
             if ".." in path.parts:
                 raise ValueError(f"{archive} holds {member.filename!r}, which lies outside. Do not use this file.")
             if not (path.is_file() and zlib.crc32(path.read_bytes()) == member.CRC):
-                with whole(path) as temporary:
+                with resources.atomic_write(path) as temporary:
                     temporary.write_bytes(packed.read(member))
 
 
@@ -266,7 +234,7 @@ def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
     for source in sources:
         try:
             _fetch_part(part, source, sha256)
-            _put_in_place(part, path)
+            resources.replace(part, path)
             return path
         except (OSError, http.client.HTTPException) as error:
             tried.append(f"  {source}: {error}")
@@ -310,31 +278,3 @@ def _receive(part: Path, source: str) -> None:
         shutil.copyfileobj(response, file)
         if response.length:
             raise ConnectionError(f"the connection ended {response.length} bytes too early")
-
-
-# Writing
-
-
-@contextlib.contextmanager
-def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A `with` block that writes a file wholly or not at all: `with whole("net.bin") as temporary: save(temporary)`.
-
-    Hands out the path of a temporary file in the same folder (made if need be) with the same suffix, for the block to
-    write. At the end it takes the place of `path` in one step, once its bytes are on the disk. If the block raises, the
-    temporary file is removed, and whatever stood at `path` before stands there still.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile's: its files can be read by their owner only, and a class shares one folder of weights and data.
-    temporary = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
-    try:
-        yield temporary
-        _put_in_place(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _put_in_place(temporary: Path, path: Path) -> None:
-    with open(temporary, "r+b") as file:  # Windows flushes only files that are open for writing
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

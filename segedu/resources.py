@@ -1,0 +1,65 @@
+"""What ships with segedu, found in the clone or in the installed package; and files written wholly or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data_path(*parts: str) -> Path:
+    """The path of a file or folder that ships with segedu: data_path("cards", "camvid.md").
+
+    Looks in the folder `data` of the clone, then in the installed package (`segedu/_data`, put there with the wheel).
+    Raises FileNotFoundError where neither has it.
+    """
+    in_clone = (_PACKAGE.parent / "pyproject.toml").is_file()
+    for folder in ([_PACKAGE.parent / "data"] if in_clone else []) + [_PACKAGE / "_data"]:
+        if (path := folder.joinpath(*parts)).exists():
+            return path
+    raise FileNotFoundError(
+        f"segedu ships no {'/'.join(parts)}. Look for a slip in the name; if there is none, install segedu again."
+    )
+
+
+def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
+    """{arm: {score: (seeds,) float32}} of data/results/NAME.json: what a measurement that ships has found.
+
+    scale: what every score is multiplied by: 100 for %. Raises FileNotFoundError where no such file ships.
+    """
+    arms = json.loads(data_path("results", f"{name}.json").read_text(encoding="utf-8"))["arms"]
+    return {arm: {score: scale * torch.tensor(row) for score, row in scores.items()} for arm, scores in arms.items()}
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+    """A `with` block that writes a file wholly or not at all.
+
+    `with atomic_write("net.bin") as temporary: save(temporary)`: hands out the path of a temporary file in the same
+    folder (made if need be) with the same suffix, for the block to write. At the end it takes the place of `path` in
+    one step, once its bytes are on the disk. If the block raises, the temporary file is removed, and whatever stood at
+    `path` before stands there still.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not tempfile's: its files can be read by their owner only, and a class shares one folder of weights and data.
+    temporary = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Put a finished file in the place of another, in one step, once its bytes are on the disk."""
+    with open(temporary, "r+b") as file:  # Windows flushes only files that are open for writing
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
