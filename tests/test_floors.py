@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "segedu"
 FLOORS = {
-    "labels": 1, "runtime": 1, "files": 1, "permutohedral": 1, "centres": 1,
+    "labels": 1, "runtime": 1, "files": 1, "centres": 1,
     "masks": 2, "transforms": 2, "models": 2, "losses": 2, "metrics": 2, "sampling": 2, "tiling": 2, "crf": 2,
     "datasets": 3, "checkpoints": 3, "inference": 3,
     "training": 4, "plotting": 4, "strokes": 4, "instances": 4, "tracking": 4,

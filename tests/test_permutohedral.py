@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from segedu import permutohedral
-from segedu.permutohedral import add_filtered, embed, lattice, vertices
+from segedu.crf import lattice as permutohedral
+from segedu.crf.lattice import add_filtered, embed, lattice, vertices
 
 F = np.float32
 
@@ -170,7 +170,7 @@ def test_symmetric_in_the_order_of_pixels():
 
 def test_long_keys_are_told_apart_as_short_ones():
     """Sorted together with their places, or, where both do not fit into 64 bits, by numpy."""
-    from segedu.permutohedral import _unique
+    from segedu.crf.lattice import _unique
 
     keys = np.random.default_rng(0).integers(-50, 50, 1000)
     for scale in (1, 2**54):

@@ -2,7 +2,7 @@
 
 Krähenbühl and Koltun (NIPS 2011), with the two kernels and the weights of DeepLab (arXiv 1606.00915, section 3.3).
 `dense_crf_exact` is the model as it is written down: a sum over all pairs of pixels. `dense_crf` is the same with that
-sum, a Gaussian filter in five dimensions, done on a permutohedral lattice (segedu/permutohedral.py).
+sum, a Gaussian filter in five dimensions, done on a permutohedral lattice (segedu/crf/lattice.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import numpy as np
 import torch
 
-from segedu.permutohedral import add_filtered, joined, lattice
+from segedu.crf.lattice import add_filtered, joined, lattice
 
 SMALLEST = 1e-5  # a probability of 0 would forbid a class for ever: the unary is −log of at least this
 AT_A_TIME = 2**17  # values whose softmax is taken at a time: they stay in the processor's cache
