@@ -1,4 +1,4 @@
-"""The Gaussian filter against the sum over all pairs, and against the same lattice written with dictionaries."""
+"""The Gaussian filter against the sum over all pairs, the same lattice pixel by pixel, and fast against plain steps."""
 
 import math
 from collections import defaultdict
@@ -6,17 +6,23 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
+from skimage.data import chelsea, coffee
 
-from segedu.crf import lattice as permutohedral
-from segedu.crf.lattice import add_filtered, embed, lattice, vertices
+from segedu.crf import bilateral_features, fast, mean_field, permutohedral_lattice, spatial_features
+from segedu.crf.fast import add_filtered, cache_order, embed, merged, sparse_lattice, vertex_keys
+from segedu.crf.lattice import RING_SCALE, enclosing_simplices
 
 F = np.float32
 
 
-def filtered(kernel, values):
+def filtered(lattice, values):
     out = torch.zeros(len(values), values.shape[1])
-    add_filtered(kernel, torch.from_numpy(values), out)
+    add_filtered(lattice, torch.from_numpy(values), out)
     return out.numpy()
+
+
+def filtered_in_plain_steps(lattice, values):
+    return lattice.normalised_filter(torch.from_numpy(values)).numpy()
 
 
 def exact(features, values):
@@ -28,7 +34,7 @@ def exact(features, values):
 
 
 def by_dictionary(features, values):
-    """What `lattice` filters, one pixel after the other, with a dictionary of points whose keys are coordinates."""
+    """What the lattice filters, one pixel after the other, with a dictionary of points whose keys are coordinates."""
     d, count = features.shape
     rounded_to, pixels = F(1 / (d + 1)), []
     for f in features.T:
@@ -96,13 +102,66 @@ def test_same_as_a_lattice_in_a_dictionary(d):
     features = rng.normal(0, 1.5, (d, 150)).astype(np.float32)
     features[:, :20] = rng.integers(-2, 3, (d, 20))  # some equal places, and some between cells
     values = rng.random((150, 4)).astype(np.float32)
-    np.testing.assert_allclose(filtered(lattice(features), values), by_dictionary(features, values), atol=1e-5)
+    true = by_dictionary(features, values)
+    np.testing.assert_allclose(filtered_in_plain_steps(permutohedral_lattice(features), values), true, atol=1e-5)
+    np.testing.assert_allclose(filtered(sparse_lattice(features), values), true, atol=1e-5)
 
 
 def test_same_as_a_lattice_in_a_dictionary_on_a_picture():
     features = picture_features(12, 16)
     values = np.random.default_rng(0).random((12 * 16, 3)).astype(np.float32)
-    np.testing.assert_allclose(filtered(lattice(features), values), by_dictionary(features, values), atol=1e-5)
+    true = by_dictionary(features, values)
+    np.testing.assert_allclose(filtered_in_plain_steps(permutohedral_lattice(features), values), true, atol=1e-5)
+    np.testing.assert_allclose(filtered(sparse_lattice(features), values), true, atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 11])
+@pytest.mark.parametrize("extra_ring", [False, True])
+@pytest.mark.parametrize("picture", ["photograph", "scene", "one colour", "a row"])
+def test_fast_is_equal_to_the_plain_steps(picture, extra_ring, classes):
+    """The same points, and the same values to rounding, of each kernel and of both as one."""
+    pixels = {
+        "photograph": chelsea()[100:148, 200:264],
+        "scene": (60 + 8 * picture_features(48, 64)[2:].T).clip(0, 255).astype(np.uint8).reshape(48, 64, 3),
+        "one colour": np.full((30, 40, 3), 128, np.uint8),
+        "a row": coffee()[200, None, :300],
+    }[picture]
+    both = [spatial_features(pixels, 3), bilateral_features(pixels, 24, 5)]
+    values = np.random.default_rng(0).random((both[0].shape[1], classes)).astype(np.float32)
+    plain = [permutohedral_lattice(features, extra_ring=extra_ring) for features in both]
+    quick = [
+        sparse_lattice(features, weight=w, extra_ring=extra_ring) for w, features in zip((3, 4), both, strict=True)
+    ]
+    assert [len(one.points) for one in plain] == [one.slice.shape[1] for one in quick]
+    true = [weight * filtered_in_plain_steps(one, values) for weight, one in zip((3, 4), plain, strict=True)]
+    for found, one in zip(quick, true, strict=True):
+        np.testing.assert_allclose(filtered(found, values), one, atol=2e-5)
+    np.testing.assert_allclose(filtered(merged(quick), values), sum(true), atol=4e-5)
+
+
+def test_an_order_for_the_cache_is_an_order():
+    """Every pixel once; and the lattice gives each the same whatever its number is."""
+    pixels = chelsea()[100:148, 200:264]
+    order, features = cache_order(pixels), bilateral_features(pixels, 24, 5)
+    np.testing.assert_array_equal(np.sort(order), np.arange(48 * 64))
+    values = np.random.default_rng(0).random((48 * 64, 3)).astype(np.float32)
+    found = filtered(sparse_lattice(features.take(order, axis=1)), values[order])
+    np.testing.assert_allclose(found, filtered(sparse_lattice(features), values)[order], atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 11])
+def test_fast_mean_field_is_equal_to_the_plain_one(classes):
+    """Of the same messages, to rounding: what a softmax without maximum, and a sum as a product, may change."""
+    pixels, rng = chelsea()[100:148, 200:264], np.random.default_rng(0)
+    log_p = torch.from_numpy(rng.random((48 * 64, classes)).astype(np.float32)).clamp(1e-5, 1).log()
+    lattice = sparse_lattice(bilateral_features(pixels, 24, 5), weight=10)
+
+    def messages(q):
+        return torch.from_numpy(filtered(lattice, q.numpy()))
+
+    true = mean_field.mean_field(log_p, messages, 5)
+    torch.testing.assert_close(fast.mean_field(log_p.clone(), lattice, 5), true, atol=1e-4, rtol=0)
+    assert (true - log_p.softmax(1)).abs().mean() > 0.01
 
 
 @pytest.mark.parametrize("dimensions, worst_mean", [(2, 0.012), (5, 0.02)])
@@ -111,7 +170,7 @@ def test_near_the_sum_over_all_pairs(dimensions, worst_mean):
     features = picture_features()[:dimensions]
     values = np.random.default_rng(1).integers(0, 2, (features.shape[1], 2)).astype(np.float32)
     values[: len(values) // 2] = [1, 0]
-    found, true = filtered(lattice(features), values), exact(features.astype(float), values)
+    found, true = filtered(sparse_lattice(features), values), exact(features.astype(float), values)
     assert np.abs(found - true).mean() < worst_mean
     assert np.abs(true - values).mean() > 10 * worst_mean  # nothing done would not be near
 
@@ -120,7 +179,9 @@ def test_an_extra_ring_is_nearer():
     features = picture_features()
     values = (np.random.default_rng(1).random((features.shape[1], 2)) > 0.8).astype(np.float32)
     true = exact(features.astype(float), values)
-    few, more = (np.abs(filtered(lattice(features, extra_ring=ring), values) - true).mean() for ring in (False, True))
+    few, more = (
+        np.abs(filtered(sparse_lattice(features, extra_ring=ring), values) - true).mean() for ring in (False, True)
+    )
     assert more < 0.9 * few
 
 
@@ -132,52 +193,57 @@ def test_a_whole_kernel_is_nearest_to_the_gaussian_on_a_finer_lattice(d, reach, 
     middle, cloud = rng.uniform(-0.5, 0.5, (d, 20)), rng.uniform(-reach, reach, (d, 6000))
     features, given = np.concatenate([middle, cloud], axis=1).astype(np.float32), np.eye(6020, 20, dtype=np.float32)
     true, far = exact(features.astype(float), given), {}
-    ours = permutohedral.FINER
+    ours = RING_SCALE
     for finer in (1, ours, 1.08):
-        monkeypatch.setattr(permutohedral, "FINER", np.float32(finer))
-        far[finer] = np.abs(filtered(lattice(features, extra_ring=True), given) - true).sum()
+        monkeypatch.setattr(fast, "RING_SCALE", np.float32(finer))
+        far[finer] = np.abs(filtered(sparse_lattice(features, extra_ring=True), given) - true).sum()
     assert min(far, key=far.get) == ours
 
 
 @pytest.mark.parametrize("d", [2, 5])
-def test_corners_and_shares_say_where_a_pixel_lies(d):
-    """The corners, weighted by the shares, are the pixel again: keys are sums of steps, so this holds for keys, too."""
+def test_vertices_and_weights_say_where_a_pixel_lies(d):
+    """The vertices, times the weights, are the pixel again: keys are sums of steps, so this holds for keys, too."""
     features = np.random.default_rng(0).normal(0, 2, (d, 500)).astype(np.float32)
-    cells, shares, steps = embed(features)
-    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
-    assert shares.min() > -1e-5
-    keys = vertices(cells, steps)
+    design = np.concatenate([features, np.ones((1, 500))]).T  # a place's coordinates and key are linear in the features
+    simplices, weights, steps = embed(features)
+    keys = vertex_keys(simplices, steps)
     assert steps.sum() == 0  # once along every axis comes back
-    where = (shares.T * (keys - keys[0, 0])).sum(0)
-    design = np.concatenate([features, np.ones((1, 500))]).T  # a place's key is linear in the features
-    fit, *_ = np.linalg.lstsq(design.astype(float), where, rcond=None)
-    np.testing.assert_allclose(design @ fit, where, rtol=1e-4, atol=1e-4 * np.abs(where).max())
+    lattice = permutohedral_lattice(features)
+    places = lattice.points[lattice.vertices].numpy()  # (N, d + 1, d + 1)
+    assert (places.sum(2) == 0).all() and (places % (d + 1) == places[:, :, :1] % (d + 1)).all()
+    np.testing.assert_allclose(lattice.weights.numpy(), weights, atol=1e-6)
+    for where in ((weights.T * (keys - keys[0, 0])).sum(0), *np.einsum("nv,nvc->cn", weights, places)):
+        fit, *_ = np.linalg.lstsq(design.astype(float), where, rcond=None)
+        np.testing.assert_allclose(design @ fit, where, rtol=1e-4, atol=1e-4 * np.abs(where).max())
+    for found in (weights, enclosing_simplices(features)[2]):
+        np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+        assert found.min() > -1e-5
 
 
 def test_weight_and_one_column():
     features, values = picture_features(8, 8), np.random.default_rng(0).random((64, 3)).astype(np.float32)
-    once = filtered(lattice(features), values)
-    np.testing.assert_allclose(filtered(lattice(features, weight=2.5), values), 2.5 * once, rtol=1e-4)
-    np.testing.assert_allclose(filtered(lattice(features), values[:, 1:2].copy()), once[:, 1:2], rtol=1e-4)
+    once = filtered(sparse_lattice(features), values)
+    np.testing.assert_allclose(filtered(sparse_lattice(features, weight=2.5), values), 2.5 * once, rtol=1e-4)
+    np.testing.assert_allclose(filtered(sparse_lattice(features), values[:, 1:2].copy()), once[:, 1:2], rtol=1e-4)
 
 
 def test_symmetric_in_the_order_of_pixels():
     features, values = picture_features(8, 9), np.random.default_rng(0).random((72, 3)).astype(np.float32)
     order = np.random.default_rng(1).permutation(72)
-    found = filtered(lattice(features[:, order].copy()), values[order])
-    np.testing.assert_allclose(found, filtered(lattice(features), values)[order], atol=1e-5)
+    found = filtered(sparse_lattice(features[:, order].copy()), values[order])
+    np.testing.assert_allclose(found, filtered(sparse_lattice(features), values)[order], atol=1e-5)
 
 
 def test_long_keys_are_told_apart_as_short_ones():
     """Sorted together with their places, or, where both do not fit into 64 bits, by numpy."""
-    from segedu.crf.lattice import _unique
-
     keys = np.random.default_rng(0).integers(-50, 50, 1000)
     for scale in (1, 2**54):
-        for found, true in zip(_unique(keys * scale), np.unique(keys * scale, return_inverse=True), strict=True):
+        for found, true in zip(fast._unique(keys * scale), np.unique(keys * scale, return_inverse=True), strict=True):
             np.testing.assert_array_equal(found, true)
 
 
 def test_a_sigma_far_too_small_is_refused():
     with pytest.raises(ValueError, match="too small"):
-        lattice(picture_features() * np.float32(1e6))
+        sparse_lattice(picture_features() * np.float32(1e6))
+    with pytest.raises(ValueError, match="too small"):
+        permutohedral_lattice(picture_features() * np.float32(1e6))

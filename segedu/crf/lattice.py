@@ -1,234 +1,168 @@
-"""Gaussian filtering in many dimensions, in time that grows with the number of values only: the permutohedral lattice.
+"""The permutohedral lattice in plain steps: a Gaussian filter over points in d dimensions.
 
-Adams, Baek and Davis (Eurographics 2010). A value that lies anywhere is shared among the few lattice points around it
-(splat); every point takes from its neighbours, axis by axis (blur); and each value reads what the points around it have
-become (slice). Read `lattice`, then `embed`.
+Each pixel is a point, its features divided by the kernel's sigmas. Space is divided into simplices
+of d + 1 vertices. Every pixel gives its value to the vertices around it (splat), every lattice point
+takes from its neighbours along each axis (blur), and every pixel reads its vertices (slice). The
+work grows with the number of pixels, and not with that of pairs.
+
+`dense_crf` does the same with sparse matrices (segedu/crf/fast.py), in a small part of the time.
+
+Source: Adams, Baek, Davis, Fast High-Dimensional Filtering Using the Permutohedral Lattice,
+Eurographics 2010, section 3. Lesson 09.
 """
 
 from __future__ import annotations
 
-import warnings
-from itertools import combinations
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import pad
 
-FINER = np.float32(1.04)  # with nothing lost, in 2 to 5 dimensions: nearer to the Gaussian than 1 or 1.08 (tests)
-CHUNK = 16384  # pixels embedded at a time: what they need stays in the processor's cache
+RING_SCALE = np.float32(1.04)  # nothing lost, in 2 to 5 dimensions: nearer to the Gaussian than 1 or 1.08 (tests)
+LARGEST = 2**18  # of a lattice point's coordinates / (d + 1): beyond, a float32 is too coarse to place a pixel
+TOO_SMALL = "A sigma is too small for this picture: 32-bit numbers cannot tell so many lattice points apart."
 
 
 class Lattice(NamedTuple):
-    """A sum of kernels, each normalised and weighted, as sparse matrices: Σ slice · blur_d · … · blur_0 · splat."""
+    """The M lattice points around N pixels in d dimensions, and who is near whom. Lesson 09.
 
-    splats: list[torch.Tensor]  # for each kernel: (points, pixels)
-    blurs: list[list[torch.Tensor]]  # for each kernel: d + 1 of (points, points), ½ of the neighbours on either side
-    slice: torch.Tensor  # (pixels, points of all kernels)
-
-
-def add_filtered(lattice: Lattice, values: torch.Tensor, out: torch.Tensor) -> None:
-    """Adds Σ weight · K̂ · values to `out`, both (N, any number) float32: splat, blur along each axis, slice."""
-    at_points = []
-    for splat, blurs in zip(lattice.splats, lattice.blurs, strict=True):
-        of_kernel = product(splat, values)
-        for blur in blurs:
-            of_kernel = product(blur, of_kernel)
-        at_points.append(of_kernel)
-    torch.addmm(out, lattice.slice, torch.cat(at_points), out=out)
-
-
-def product(matrix: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """matrix @ values, of a sparse matrix. Where rows are long, as sums of rows that are fetched ahead: faster."""
-    if values.shape[1] < 8:
-        return matrix @ values
-    rows, starts, weights = matrix.col_indices(), matrix.crow_indices(), matrix.values()
-    return embedding_bag(rows, values, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
-
-
-def joined(lattices: list[Lattice]) -> Lattice:
-    """The lattice that adds what all of these add; a pixel reads the points of all kernels at once, which is faster."""
-    pixels = lattices[0].slice.shape[0]
-    columns, shares, points = [], [], 0
-    for one in lattices:
-        columns.append(one.slice.col_indices().view(pixels, -1) + points)
-        shares.append(one.slice.values().view(pixels, -1))
-        points += one.slice.shape[1]
-    splats, blurs = (sum(parts, []) for parts in zip(*(one[:2] for one in lattices), strict=True))
-    return Lattice(splats, blurs, _equal_rows(torch.cat(columns, 1), torch.cat(shares, 1), points))
-
-
-def lattice(features: np.ndarray, *, weight: float = 1.0, extra_ring: bool = False) -> Lattice:
-    """The lattice whose add_filtered adds weight · D^-½ K D^-½ · values, K[i, j] ≈ exp(−½ |f_i − f_j|²), D = K · 1.
-
-    features: (d, N) float32, already divided by the sigmas. Only points around a pixel exist; blurring loses what it
-    would give to others. extra_ring: places next to at least two of those points exist, too, so that hardly anything
-    is lost (a second ring changes nothing), and the lattice is finer by a 25th, since a kernel that loses nothing is
-    otherwise a little too wide. What remains of the error is the shape of the lattice's own kernel.
-    Source: Adams, Baek, Davis 2010, section 3; the points are sorted integers in place of their hash table.
+    Attributes:
+        points: (M, d + 1) int64, integer coordinates of the lattice points.
+        vertices: (N, d + 1) int64, the numbers of the d + 1 points around each pixel.
+        weights: (N, d + 1) float32 ≥ 0 with sum 1, a pixel's barycentric weights at these points.
+        neighbours: (d + 1, 2, M) int64, the number of each point's neighbour on either side along
+            each axis; M where there is none.
     """
-    if extra_ring:
-        features = features * FINER
-    cells, shares, steps = embed(features)
-    cells, cell = _unique(cells)
-    keys = vertices(cells, steps)
-    points, number = _unique(keys.ravel())
-    number = number.reshape(keys.shape).T  # (cells, d + 1)
-    if extra_ring:
-        beside, of = np.unique(np.concatenate([points + step for step in (*steps, *-steps)]), return_counts=True)
-        inner, points = points, np.union1d(points, beside[of >= 2])
-        number = np.searchsorted(points, inner)[number]
-    blurs = [neighbours(points, abs(step)) for step in steps]
-    columns = np.take(number.astype(np.int32), cell, axis=0)  # (N, d + 1): the points around each pixel
 
-    from scipy.sparse import csr_array  # here: `import segedu` stays free of scipy
+    points: torch.Tensor
+    vertices: torch.Tensor
+    weights: torch.Tensor
+    neighbours: torch.Tensor
 
-    rows = np.arange(0, columns.size + 1, columns.shape[1], dtype=np.int32)
-    slice_ = csr_array((shares.ravel(), columns.ravel(), rows), shape=(len(columns), len(points)))
-    at_points = torch.from_numpy(slice_.T @ np.ones((len(columns), 1), np.float32))
-    for blur in blurs:
-        at_points = blur @ at_points
-    total = slice_ @ at_points.numpy()  # (N, 1): D = K · 1, at least what a pixel gives to itself
-    shares *= np.sqrt(np.float32(weight) / total)  # in place, so in slice_, too: half of the weight before, half after
-    splat = slice_.T.tocsr()
-    splat = _sparse(*map(torch.from_numpy, (splat.indptr, splat.indices, splat.data)), splat.shape)
-    return Lattice([splat], [blurs], _equal_rows(torch.from_numpy(columns), torch.from_numpy(shares), len(points)))
+    def splat(self, values: torch.Tensor) -> torch.Tensor:
+        """Each pixel's value, shared among the points around it: (N, C) float32 → (M, C)."""
+        shared = self.weights[:, :, None] * values[:, None]  # (N, d + 1, C)
+        at_points = torch.zeros(len(self.points), values.shape[1])
+        return at_points.index_add(0, self.vertices.flatten(), shared.flatten(0, 1))
+
+    def blur(self, at_points: torch.Tensor) -> torch.Tensor:
+        """Each point takes half of either neighbour's value, axis by axis: (M, C) → (M, C)."""
+        for before, after in self.neighbours:
+            and_nobody = pad(at_points, (0, 0, 0, 1))  # row M: a neighbour that does not exist has 0
+            at_points = at_points + (and_nobody[before] + and_nobody[after]) / 2
+        return at_points
+
+    def slice(self, at_points: torch.Tensor) -> torch.Tensor:
+        """The weighted mean of the points around each pixel: (M, C) → (N, C)."""
+        return (self.weights[:, :, None] * at_points[self.vertices]).sum(1)
+
+    def filter(self, values: torch.Tensor) -> torch.Tensor:
+        """Splat, blur, slice: K · values up to a common factor, (N, C) float32 → (N, C)."""
+        return self.slice(self.blur(self.splat(values)))
+
+    def normalised_filter(self, values: torch.Tensor) -> torch.Tensor:
+        """D^-½ K D^-½ · values with D = K · 1, as in the dense CRF: (N, C) float32 → (N, C)."""
+        scale = self.filter(torch.ones(len(values), 1)).rsqrt()  # a common factor of K is gone here
+        return scale * self.filter(scale * values)
 
 
-def embed(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """In which cell of the lattice each pixel lies, and how it is shared among the cell's d + 1 corners.
+def permutohedral_lattice(features: np.ndarray, *, extra_ring: bool = False) -> Lattice:
+    """The lattice whose `filter` is a Gaussian of sigma 1: K[i, j] ≈ exp(−½ |f_i − f_j|²).
 
-    features: (d, N) float32. Returns
-    cells: (N,) int64, one number a cell: the key of its corner 0, and in which order a walk around it takes the axes;
-    shares: (N, d + 1) float32 ≥ 0 with sum 1, of corner 0 … d (barycentric coordinates);
-    steps: (d + 1,) int64: the key of a point's neighbour along axis j is the point's own key + steps[j].
-    The lattice lies in the plane Σ x = 0 of d + 1 dimensions: its points have integer coordinates that are all equal
-    modulo d + 1, and axis j is the direction (−1, …, −1, d at j, −1, …). Their scale makes splat, blur and slice
-    together a Gaussian of sigma 1. Source: Adams, Baek, Davis 2010, section 3.
+    Only points around a pixel exist. What blurring would give to others is lost.
+
+    Args:
+        features: (d, N) float32, each pixel's place, already divided by the sigmas.
+        extra_ring: let places next to at least two of these points exist, too, so that hardly
+            anything is lost (a second ring changes nothing). The lattice is then finer by a 25th,
+            since a kernel that loses nothing is otherwise a little too wide. What remains of the
+            error is the shape of the lattice's own kernel.
+
+    Returns:
+        The lattice. It takes some seconds for 100,000 pixels in five dimensions.
+
+    Raises:
+        ValueError: a sigma is so small that float32 cannot tell the lattice points apart.
+
+    Source: Adams, Baek, Davis 2010, section 3. The paper's hash table is a dictionary. Lesson 09.
     """
-    d, count = features.shape
-    scale = [np.float32(np.sqrt(2 / 3) * (d + 1) / np.sqrt(i * (i + 1))) for i in range(1, d + 1)]
-    low, high = _bounds(features, scale)
-    # A point's key is a number of d digits: coordinate 0, and how many (d + 1) each of 1 … d − 1 lies above it.
-    places = [1, *np.cumprod([int(side) for side in high - low], dtype=object)]
-    if places[-1] * (d + 1) ** d >= 2**62 or max(np.abs(low).max(), np.abs(high).max()) > 2**18:
-        raise ValueError("A sigma is too small for this picture: 32-bit numbers cannot tell so many cells apart.")
-    places = np.array(places[:d], dtype=np.int64)
-    steps = np.full(d + 1, -1)
-    steps[0] += d + 1 - places[1:].sum()
-    steps[1:d] += places[1:]
+    nearest, rank, weights = enclosing_simplices(features * RING_SCALE if extra_ring else features)
+    size = len(rank)  # d + 1
+    k = np.arange(size)[:, None, None]
+    vertices = size * nearest + k - size * (rank > size - 1 - k)  # (vertex 0 … d, coordinate, pixel)
 
-    cells, shares = np.empty(count, np.int64), np.empty((count, d + 1), np.float32)
-    for start in range(0, count, CHUNK):
-        part = slice(start, start + CHUNK)
-        nearest, rank, offset = _enclosing(_elevated(features[:, part], scale))
-        nearest = nearest.astype(np.int64)
-        corner = nearest[0] * (d + 1)
-        for i in range(1, d):
-            corner += (nearest[i] - nearest[0]) * places[i]
-        for i in range(d):
-            corner = corner * (d + 1) + rank[i]
-        cells[part] = corner
+    number = {}  # of each lattice point, by its coordinates
+    in_turn = np.moveaxis(vertices, 2, 0).reshape(-1, size).tolist()  # each pixel's d + 1 vertices
+    around = [number.setdefault(tuple(vertex), len(number)) for vertex in in_turn]
+    axes = size * np.eye(size, dtype=np.int64) - 1  # along axis j: d at j, −1 elsewhere
 
-        for i, j in combinations(range(d + 1), 2):  # the largest offset first: many times faster than np.sort on axis 0
-            offset[i], offset[j] = np.maximum(offset[i], offset[j]), np.minimum(offset[i], offset[j])
-        shares[part, 0] = 1 + offset[d] - offset[0]
-        for k in range(1, d + 1):
-            shares[part, k] = offset[d - k] - offset[d - k + 1]
-    return cells, shares, steps
+    def beside(step):
+        return map(tuple, (np.array(list(number)) + step).tolist())
+
+    if extra_ring:
+        touched = Counter(place for axis in axes for step in (-axis, axis) for place in beside(step))
+        for place in [place for place, times in touched.items() if times >= 2]:
+            number.setdefault(place, len(number))
+    neighbours = [[[number.get(p, len(number)) for p in beside(step)] for step in (-axis, axis)] for axis in axes]
+    around = torch.tensor(around).view(-1, size)
+    return Lattice(torch.tensor(list(number)), around, torch.from_numpy(weights), torch.tensor(neighbours))
 
 
-def _elevated(features: np.ndarray, scale: list) -> np.ndarray:
-    """(d + 1, N): the features in the plane Σ x = 0, where the lattice is."""
+def elevate(features: np.ndarray) -> np.ndarray:
+    """The features in the plane Σ x = 0 of d + 1 dimensions, in which the lattice lies.
+
+    Lattice points have integer coordinates there that are all equal modulo d + 1. They are scaled
+    so that splat, blur and slice together are a Gaussian of sigma 1.
+
+    Args:
+        features: (d, N) float32, divided by the sigmas.
+
+    Returns:
+        (d + 1, N) float32.
+
+    Source: Adams, Baek, Davis 2010, section 3. Lesson 09.
+    """
     d = len(features)
     elevated, above = np.empty((d + 1, features.shape[1]), np.float32), np.float32(0)
     for i in range(d, 0, -1):
-        scaled = features[i - 1] * scale[i - 1]
+        scaled = features[i - 1] * np.float32(np.sqrt(2 / 3) * (d + 1) / np.sqrt(i * (i + 1)))
         elevated[i] = above - i * scaled
         above = above + scaled
     elevated[0] = above
     return elevated
 
 
-def _enclosing(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(d + 1, N) each: corner 0 of the cell, divided by d + 1; the rank of each coordinate of the pixel's offset from
-    it, 0 for the largest; that offset, divided by d + 1."""
+def enclosing_simplices(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """In which simplex of the lattice each pixel lies, and where in it.
+
+    Args:
+        features: (d, N) float32, divided by the sigmas.
+
+    Returns:
+        nearest, (d + 1, N) int64: vertex 0 of the simplex, divided by d + 1.
+        rank, (d + 1, N) int64: 0 for the coordinate with the largest offset from vertex 0 … d.
+            Vertex k lies k above vertex 0, and d + 1 less in the k coordinates of highest rank.
+        weights, (N, d + 1) float32: the pixel's barycentric weights at vertices 0 … d.
+
+    Raises:
+        ValueError: a sigma is so small that float32 cannot tell the lattice points apart.
+
+    Source: Adams, Baek, Davis 2010, section 3. Lesson 09.
+    """
+    elevated = elevate(features)
     size = len(elevated)
-    per_size = np.float32(1 / size)
-    nearest = np.rint(elevated * per_size)
+    if not np.abs(elevated).max() <= LARGEST * size:  # or not a number
+        raise ValueError(TOO_SMALL)
+    nearest = np.rint(elevated * np.float32(1 / size))
     offset = elevated - nearest * size
-    rank = np.zeros(elevated.shape, np.int8)
-    for i, j in combinations(range(size), 2):
-        less = offset[i] < offset[j]
-        rank[i] += less
-        rank[j] += ~less
-    rank += nearest.sum(0).astype(np.int8)  # off the plane by so many: those with the largest error go back by one
-    back = (rank < 0).astype(np.int8) - (rank >= size)
-    rank += back * np.int8(size)
+    rank = np.argsort(np.argsort(-offset, axis=0, kind="stable"), axis=0)
+    rank += nearest.sum(0).astype(np.int64)  # off the plane by so many: those with the largest error go back by one
+    back = (rank < 0).astype(np.int64) - (rank >= size)
+    rank += back * size
     nearest += back
-    return nearest, rank, (offset - back * np.float32(size)) * per_size
-
-
-def _bounds(features: np.ndarray, scale: list) -> tuple[np.ndarray, np.ndarray]:
-    """(d,) each: bounds of the digits of every key that may occur, a ring of neighbours included."""
-    d = len(features)
-    corners = np.stack([features.min(1), features.max(1)]).astype(np.float64)
-    matrix = np.stack([_elevated(unit[:, None], scale)[:, 0] for unit in np.eye(d, dtype=np.float32)], 1)
-    matrix[1:] = (matrix[1:] - matrix[0]) / (d + 1)
-    rows = matrix[:d]
-    low = np.where(rows > 0, rows * corners[0], rows * corners[1]).sum(1)
-    high = np.where(rows > 0, rows * corners[1], rows * corners[0]).sum(1)
-    margin = np.array([4 * (d + 1)] + [5] * (d - 1))
-    return np.floor(low) - margin, np.ceil(high) + margin
-
-
-def vertices(cells: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """(d + 1, cells) int64: the keys of each cell's corners. A walk around it goes one step back along each axis."""
-    size = len(steps)
-    corner = cells // size ** (size - 1)
-    walks, walk = np.unique(cells - corner * size ** (size - 1), return_inverse=True)  # in few orders of the axes
-    rank, rest = np.empty((size, len(walks)), np.int64), walks
-    for i in range(size - 2, -1, -1):
-        rest, rank[i] = np.divmod(rest, size)
-    rank[-1] = size * (size - 1) // 2 - rank[:-1].sum(0)
-    back = np.zeros((size + 1, len(walks)), np.int64)
-    np.put_along_axis(back, size - rank, np.broadcast_to(steps[:, None], rank.shape), axis=0)
-    return corner - back[:-1].cumsum(0).take(walk, axis=1)
-
-
-def neighbours(points: np.ndarray, step: int) -> torch.Tensor:
-    """(points, points) sparse: the blur (½, 1, ½) along one axis. A neighbour that does not exist counts as zero."""
-    count = len(points)
-    after = np.searchsorted(points, points + step)
-    after[after == count] = 0
-    here = np.flatnonzero(points[after] == points + step)
-    columns, shares = np.arange(count, dtype=np.int32)[:, None].repeat(3, axis=1), np.zeros((count, 3), np.float32)
-    columns[after[here], 0], columns[here, 2] = here, after[here]
-    shares[after[here], 0], shares[:, 1], shares[here, 2] = 0.5, 1, 0.5
-    return _equal_rows(torch.from_numpy(columns), torch.from_numpy(shares), count)
-
-
-def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """np.unique(keys, return_inverse=True) of int64; where key and place fit into one number, six times as fast."""
-    low, bits = keys.min(), len(keys).bit_length()
-    if int(keys.max() - low) >= 2 ** (62 - bits):
-        return np.unique(keys, return_inverse=True)
-    both = ((keys - low) << bits) + np.arange(len(keys))
-    both.sort()
-    keys = both >> bits
-    new = np.concatenate([[True], keys[1:] != keys[:-1]])
-    inverse = np.empty(len(keys), np.int32)
-    inverse[both & (2**bits - 1)] = new.cumsum(dtype=np.int32) - 1
-    return keys[new] + low, inverse
-
-
-def _equal_rows(columns: torch.Tensor, values: torch.Tensor, width: int) -> torch.Tensor:
-    """(rows, width) sparse, of columns and values (rows, how many each row has)."""
-    starts = torch.arange(0, columns.numel() + 1, columns.shape[1], dtype=torch.int32)
-    return _sparse(starts, columns.ravel(), values.ravel(), (len(columns), width))
-
-
-def _sparse(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    with warnings.catch_warnings():  # torch says at the first that such matrices are in beta state
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.sparse_csr_tensor(starts, columns, values, size=shape)
+    largest_first = -np.sort(-(elevated - nearest * size), axis=0) / size
+    weights = np.diff(largest_first[::-1], axis=0)  # of vertices 1 … d
+    weight_0 = 1 + largest_first[-1:] - largest_first[:1]
+    return nearest.astype(np.int64), rank, np.concatenate([weight_0, weights]).T.astype(np.float32)

@@ -1,27 +1,32 @@
 """The fully connected conditional random field: every pixel asks all others that lie near and look alike.
 
-Krähenbühl and Koltun (NIPS 2011), with the two kernels and the weights of DeepLab (arXiv 1606.00915, section 3.3).
-`dense_crf_exact` is the model as it is written down: a sum over all pairs of pixels. `dense_crf` is the same with that
-sum, a Gaussian filter in five dimensions, done on a permutohedral lattice (segedu/crf/lattice.py).
+`dense_crf_exact` is the model as it is written down: a sum over all pairs of pixels. `dense_crf` is
+the same with that sum, a Gaussian filter in five dimensions, done on a permutohedral lattice
+(lattice.py in plain steps, fast.py as used).
+
+Source: Krähenbühl, Koltun, Efficient Inference in Fully Connected CRFs with Gaussian Edge
+Potentials, NIPS 2011, arXiv 1210.5644; the two kernels' settings are those of DeepLab, arXiv
+1606.00915, section 3.3. Lesson 09.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from segedu.crf.lattice import add_filtered, joined, lattice
+from segedu.crf import fast
 
 SMALLEST = 1e-5  # a probability of 0 would forbid a class for ever: the unary is −log of at least this
-AT_A_TIME = 2**17  # values whose softmax is taken at a time: they stay in the processor's cache
 EXACT_PIXELS = 8192  # the largest picture of dense_crf_exact: its matrix has the square of this
+Array = np.ndarray | torch.Tensor
 
 
 def dense_crf(
-    probabilities,
-    image,
+    probabilities: Array,
+    image: Array,
     *,
     iterations: int = 10,
     spatial_sigma: float = 3,
@@ -30,48 +35,64 @@ def dense_crf(
     bilateral_sigma_rgb: float = 5,
     bilateral_weight: float = 4,
     extra_ring: bool = False,
-):
-    """(C, H, W) float32: the class probabilities after `iterations` of mean field in a fully connected CRF.
+) -> Array:
+    """The class probabilities after mean field in a fully connected CRF.
 
-    probabilities: (C, H, W) in 0…1, a tensor or an array; what comes back is of the same kind (and on its device; the
-        work is done on the CPU, with torch's threads). A pixel's sum need not be 1: it is divided by it.
-    image: (H, W, 3) uint8, the picture of these probabilities, a tensor or an array.
-    spatial_sigma, spatial_weight: of the kernel that knows places only, in pixels: it removes specks.
-    bilateral_sigma_xy, bilateral_sigma_rgb, bilateral_weight: of the kernel that knows places, in pixels, and colours,
-        in steps of 0…255: it moves borders to where the colour changes. A weight of 0 leaves a kernel out; with both
-        left out, the probabilities come back, clipped to 1e-5…1 and divided by their sum.
-    extra_ring: give the lattices more points, so that nothing is lost at their edges: less than half the distance from
-        the exact sum for labels that ignore the picture, mostly nearer for others, in up to a quarter more time.
-    The defaults are those of DeepLab's release, for pictures of some 500 pixels a side. Sigmas are in pixels: for a
-    picture of half the size, take half of both sigmas of places; the sigma of colours stays.
-    Time and memory grow with the number of pixels, whatever the sigmas are. Raises TypeError and ValueError, with the
-    way out, for what is not as above; nothing is changed in place.
+    The defaults are those of DeepLab's release, for pictures of some 500 pixels a side. Sigmas are
+    in pixels: for a picture of half the size, take half of both sigmas of places; the sigma of
+    colours stays. Time and memory grow with the number of pixels, whatever the sigmas are. Nothing
+    is changed in place.
+
+    Args:
+        probabilities: (C, H, W) float in 0…1, at least 1e-5 of which is taken. A pixel's sum need
+            not be 1: it is divided by it.
+        image: (H, W, 3) uint8, the picture of these probabilities.
+        iterations: of mean field, 0 or more.
+        spatial_sigma: of the kernel that knows places only, which removes specks; in pixels.
+        spatial_weight: of that kernel; 0 leaves it out.
+        bilateral_sigma_xy: of the kernel that knows places and colours, which moves borders to
+            where the colour changes: for places, in pixels.
+        bilateral_sigma_rgb: for colours, in steps of 0…255.
+        bilateral_weight: of that kernel; 0 leaves it out. With both left out, the probabilities
+            come back, clipped to 1e-5…1 and divided by their sum.
+        extra_ring: give the lattices more points, so that nothing is lost at their edges: less than
+            half the distance from the exact sum for labels that ignore the picture, mostly nearer
+            for others, in up to a quarter more time.
+
+    Returns:
+        (C, H, W) float32 with sum 1 at each pixel: an array if `probabilities` is one, else a
+        tensor on its device. The work is done on the CPU, with torch's threads.
+
+    Raises:
+        TypeError: the image is not uint8, or the probabilities are not floats.
+        ValueError: another shape, NaN, a probability outside 0…1, a sigma not above 0 or far too
+            small, a negative weight or one that overflows, iterations that are not 0, 1, 2 …
+
+    Source: Krähenbühl, Koltun 2011, section 3; Adams, Baek, Davis 2010, section 3; the
+    normalisation and j = i as in the authors' code. Lesson 09.
+
+    Example:
+        probabilities = model(image[None])[0].softmax(0)  # image: (3, H, W) in 0…1
+        pixels = (image * 255).round().byte().permute(1, 2, 0)
+        classes = dense_crf(probabilities, pixels, bilateral_sigma_xy=24).argmax(0)
     """
-    scores, colours = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
-    order = torch.from_numpy(_neighbours_first(colours))
-    kernels = []
-    if spatial_weight:
-        features = positions(colours, spatial_sigma)
-        kernels.append(lattice(features.take(order, axis=1), weight=spatial_weight, extra_ring=extra_ring))
-    if bilateral_weight:
-        features = positions_and_colours(colours, bilateral_sigma_xy, bilateral_sigma_rgb)
-        kernels.append(lattice(features.take(order, axis=1), weight=bilateral_weight, extra_ring=extra_ring))
-
-    kernels = joined(kernels) if kernels else None
-
-    def add_messages(q, out):
-        if kernels:
-            add_filtered(kernels, q, out)
-
-    q = mean_field(scores.index_select(0, order), add_messages, iterations)
+    log_p, pixels = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
+    order = torch.from_numpy(fast.cache_order(pixels))
+    lattices = [
+        fast.sparse_lattice(features.take(order, axis=1), weight=weight, extra_ring=extra_ring)
+        for weight, features in _kernels(
+            pixels, spatial_sigma, spatial_weight, bilateral_sigma_xy, bilateral_sigma_rgb, bilateral_weight
+        )
+    ]
+    q = fast.mean_field(log_p.index_select(0, order), fast.merged(lattices) if lattices else None, iterations)
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))
-    return _as_given(q.index_select(0, place), colours, probabilities)
+    return _as_given(q.index_select(0, place), pixels, probabilities)
 
 
 def dense_crf_exact(
-    probabilities,
-    image,
+    probabilities: Array,
+    image: Array,
     *,
     iterations: int = 10,
     spatial_sigma: float = 3,
@@ -79,79 +100,85 @@ def dense_crf_exact(
     bilateral_sigma_xy: float = 49,
     bilateral_sigma_rgb: float = 5,
     bilateral_weight: float = 4,
-):
-    """The same as dense_crf by the literal sum over all pairs of pixels, for pictures of at most 8192 pixels.
+) -> Array:
+    """The same as dense_crf by the literal sum over all pairs of pixels.
 
-    K[i, j] = exp(−½ |f_i − f_j|²), normalised to K[i, j] / √(D_i D_j) with D_i = Σ_j K[i, j]; j = i is in the sum.
+    K[i, j] = exp(−½ |f_i − f_j|²), normalised to K[i, j] / √(D_i D_j) with D_i = Σ_j K[i, j]; j = i
+    is in the sum.
+
+    Args:
+        probabilities: (C, H, W), as of dense_crf.
+        image: (H, W, 3) uint8, of at most 8192 pixels.
+        iterations: as of dense_crf, and so are all that follow.
+        spatial_sigma: in pixels.
+        spatial_weight: 0 leaves the kernel out.
+        bilateral_sigma_xy: in pixels.
+        bilateral_sigma_rgb: in steps of 0…255.
+        bilateral_weight: 0 leaves the kernel out.
+
+    Returns:
+        (C, H, W) float32, as of dense_crf.
+
+    Raises:
+        TypeError: as dense_crf.
+        ValueError: as dense_crf, and for a picture of more than 8192 pixels.
+
     Source: Krähenbühl, Koltun 2011, section 2; the normalisation and j = i as in the authors' code.
+    Lesson 09.
     """
-    scores, colours = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
-    pixels = len(scores)
-    if pixels > EXACT_PIXELS:
+    log_p, pixels = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
+    count = len(log_p)
+    if count > EXACT_PIXELS:
         raise ValueError(
             f"The exact sum needs a matrix of pixels × pixels, so it takes at most {EXACT_PIXELS} pixels, and this "
-            f"picture has {pixels}: use dense_crf, or a smaller picture."
+            f"picture has {count}: use dense_crf, or a smaller picture."
         )
-    both = torch.zeros(pixels, pixels)
-    for weight, features in (
-        (spatial_weight, positions(colours, spatial_sigma)),
-        (bilateral_weight, positions_and_colours(colours, bilateral_sigma_xy, bilateral_sigma_rgb)),
+    both = torch.zeros(count, count)
+    for weight, features in _kernels(
+        pixels, spatial_sigma, spatial_weight, bilateral_sigma_xy, bilateral_sigma_rgb, bilateral_weight
     ):
-        if weight:
-            kernel = torch.zeros(pixels, pixels)
-            for feature in torch.from_numpy(features):
-                kernel += (feature[:, None] - feature).square_()
-            scale = kernel.mul_(-0.5).exp_().sum(1).rsqrt()
-            both += kernel.mul_(scale[:, None]).mul_(weight * scale)
-
-    def add_messages(q, out):
-        out.addmm_(both, q)
-
-    return _as_given(mean_field(scores, add_messages, iterations), colours, probabilities)
+        kernel = torch.zeros(count, count)
+        for feature in torch.from_numpy(features):
+            kernel += (feature[:, None] - feature).square_()
+        scale = kernel.mul_(-0.5).exp_().sum(1).rsqrt()
+        both += kernel.mul_(scale[:, None]).mul_(weight * scale)
+    return _as_given(mean_field(log_p, lambda q: both @ q, iterations), pixels, probabilities)
 
 
-def mean_field(scores: torch.Tensor, add_messages, iterations: int) -> torch.Tensor:
-    """(N, C): Q after `iterations` of Q ← softmax(scores + messages(Q)), all pixels at once, from Q = softmax(scores).
+def mean_field(log_p: torch.Tensor, messages: Callable, iterations: int) -> torch.Tensor:
+    """Q after `iterations` of Q ← softmax(log p + messages(Q)), all pixels at once.
 
-    scores: (N, C) ≤ 0, −unary: log probabilities. It is overwritten.
-    add_messages(q, out): adds to `out` what the other pixels say, Σ_k weight_k K̂_k q; both (N, any number).
-    Source: Krähenbühl, Koltun 2011, algorithm 1, with Potts' model.
+    Args:
+        log_p: (N, C) float32, log probabilities: −unary. Q begins as their softmax.
+        messages: (N, C) → (N, C), what the other pixels say: Σ_k weight_k K̂_k Q.
+        iterations: 0 or more.
+
+    Returns:
+        (N, C) float32 with sum 1 in each row.
+
+    Source: Krähenbühl, Koltun 2011, algorithm 1, with Potts' model. Lesson 09.
     """
-    together = torch.zeros(len(scores), 1)  # what all classes hear together, always: add_messages(1)
-    add_messages(torch.ones_like(together), together)
-    if together.max() > 150:
-        raise ValueError("The kernels' weights are so large that 32-bit numbers overflow: some 3 to 20 are usual.")
-    q, spare = _softmax(scores.clone()), torch.empty_like(scores)
-    scores -= together / 2  # so that no softmax below must subtract its maximum: it is between −87 and 75
+    q = log_p.softmax(1)
     for _ in range(iterations):
-        add_messages(q, spare.copy_(scores))
-        q, spare = _softmax(spare), q
+        q = (log_p + messages(q)).softmax(1)
     return q
 
 
-def _softmax(scores: torch.Tensor) -> torch.Tensor:
-    """The softmax of each row, in place. torch.softmax is slow for a few classes a row; a product with ones is fast."""
-    ones = torch.ones(scores.shape[1], scores.shape[1])
-    for part in scores.split(-(-AT_A_TIME // scores.shape[1])):
-        part.exp_()
-        part /= part @ ones
-    return scores
+def spatial_features(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Where each pixel is, for the kernel that knows places only.
 
+    Args:
+        image: (H, W, 3) of any values: its size counts.
+        sigma: in pixels, above 0.
 
-def _neighbours_first(image: np.ndarray) -> np.ndarray:
-    """(H·W,): an order of the pixels in which those that lie near and look alike follow each other.
+    Returns:
+        (2, H·W) float32: x and y of each pixel, divided by sigma.
 
-    They read the same lattice points, which then wait in the processor's cache: the products take a third less time.
+    Raises:
+        ValueError: sigma is not above 0.
+
+    Source: Krähenbühl, Koltun 2011, equation 3, second kernel. Lesson 09.
     """
-    y, x = np.indices(image.shape[:2], np.int64).reshape(2, -1) // 32
-    red, green, blue = image.reshape(-1, 3).T.astype(np.int64) // 16
-    tile = y * (x[-1] + 1) + x
-    key = ((tile * 16 + red) * 16 + green) * 16 + blue
-    return np.sort((key << 32) + np.arange(len(key))) & (2**32 - 1)
-
-
-def positions(image: np.ndarray, sigma: float) -> np.ndarray:
-    """(2, H·W) float32: x and y of each pixel of an (H, W, 3) image, divided by sigma."""
     if not sigma > 0:
         raise ValueError(f"A sigma must be above 0, got {sigma}; to leave a kernel out, give it the weight 0.")
     height, width = image.shape[:2]
@@ -159,12 +186,43 @@ def positions(image: np.ndarray, sigma: float) -> np.ndarray:
     return np.stack([x, y]) / np.float32(sigma)
 
 
-def positions_and_colours(image: np.ndarray, sigma_xy: float, sigma_rgb: float) -> np.ndarray:
-    """(5, H·W) float32: x, y, red, green and blue of each pixel of an (H, W, 3) image, divided by their sigmas."""
+def bilateral_features(image: np.ndarray, sigma_xy: float, sigma_rgb: float) -> np.ndarray:
+    """Where each pixel is and how it looks, for the kernel that knows places and colours.
+
+    Args:
+        image: (H, W, 3) uint8.
+        sigma_xy: in pixels, above 0.
+        sigma_rgb: in steps of 0…255, above 0.
+
+    Returns:
+        (5, H·W) float32: x, y, red, green and blue of each pixel, divided by their sigmas.
+
+    Raises:
+        ValueError: a sigma is not above 0.
+
+    Source: Krähenbühl, Koltun 2011, equation 3, first kernel. Lesson 09.
+    """
     if not sigma_rgb > 0:
         raise ValueError(f"A sigma must be above 0, got {sigma_rgb}; to leave a kernel out, give it the weight 0.")
     colours = image.reshape(-1, 3).T / np.float32(sigma_rgb)
-    return np.concatenate([positions(image, sigma_xy), colours])
+    return np.concatenate([spatial_features(image, sigma_xy), colours])
+
+
+def _kernels(
+    pixels: np.ndarray,
+    spatial_sigma: float,
+    spatial_weight: float,
+    bilateral_sigma_xy: float,
+    bilateral_sigma_rgb: float,
+    bilateral_weight: float,
+) -> list[tuple[float, np.ndarray]]:
+    """Weight and features of each kernel whose weight is not 0."""
+    kernels = []
+    if spatial_weight:
+        kernels.append((spatial_weight, spatial_features(pixels, spatial_sigma)))
+    if bilateral_weight:
+        kernels.append((bilateral_weight, bilateral_features(pixels, bilateral_sigma_xy, bilateral_sigma_rgb)))
+    return kernels
 
 
 def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, np.ndarray]:
