@@ -8,8 +8,15 @@ import pytest
 import torch
 from skimage.data import chelsea, coffee
 
-from segedu.crf import bilateral_features, fast, mean_field, permutohedral_lattice, spatial_features
-from segedu.crf.fast import add_filtered, cache_order, embed, merged, sparse_lattice, vertex_keys
+from segedu.crf import (
+    bilateral_features,
+    fast_lattice,
+    fast_mean_field,
+    mean_field,
+    permutohedral_lattice,
+    spatial_features,
+)
+from segedu.crf.fast_lattice import add_filtered, embed, merged, sparse_lattice, vertex_keys
 from segedu.crf.lattice import RING_SCALE, enclosing_simplices
 
 F = np.float32
@@ -142,7 +149,7 @@ def test_fast_is_equal_to_the_plain_steps(picture, extra_ring, classes):
 def test_an_order_for_the_cache_is_an_order():
     """Every pixel once; and the lattice gives each the same whatever its number is."""
     pixels = chelsea()[100:148, 200:264]
-    order, features = cache_order(pixels), bilateral_features(pixels, 24, 5)
+    order, features = fast_mean_field.cache_order(pixels), bilateral_features(pixels, 24, 5)
     np.testing.assert_array_equal(np.sort(order), np.arange(48 * 64))
     values = np.random.default_rng(0).random((48 * 64, 3)).astype(np.float32)
     found = filtered(sparse_lattice(features.take(order, axis=1)), values[order])
@@ -160,7 +167,7 @@ def test_fast_mean_field_is_equal_to_the_plain_one(classes):
         return torch.from_numpy(filtered(lattice, q.numpy()))
 
     true = mean_field.mean_field(log_p, messages, 5)
-    torch.testing.assert_close(fast.mean_field(log_p.clone(), lattice, 5), true, atol=1e-4, rtol=0)
+    torch.testing.assert_close(fast_mean_field.mean_field(log_p.clone(), lattice, 5), true, atol=1e-4, rtol=0)
     assert (true - log_p.softmax(1)).abs().mean() > 0.01
 
 
@@ -187,15 +194,17 @@ def test_an_extra_ring_is_nearer():
 
 @pytest.mark.parametrize("d, reach", [(2, 7), (3, 4), (5, 2)])
 def test_a_whole_kernel_is_nearest_to_the_gaussian_on_a_finer_lattice(d, reach, monkeypatch):
-    """What 20 places in the middle of many give to all others, beside the Gaussian: as wide as without the ring the
-    kernel is too wide, and as fine as 1.08 it is too narrow."""
+    """What 20 places in the middle of many give to all others, beside the Gaussian.
+
+    As wide as without the ring the kernel is too wide, and as fine as 1.08 it is too narrow.
+    """
     rng = np.random.default_rng(d)
     middle, cloud = rng.uniform(-0.5, 0.5, (d, 20)), rng.uniform(-reach, reach, (d, 6000))
     features, given = np.concatenate([middle, cloud], axis=1).astype(np.float32), np.eye(6020, 20, dtype=np.float32)
     true, far = exact(features.astype(float), given), {}
     ours = RING_SCALE
     for finer in (1, ours, 1.08):
-        monkeypatch.setattr(fast, "RING_SCALE", np.float32(finer))
+        monkeypatch.setattr(fast_lattice, "RING_SCALE", np.float32(finer))
         far[finer] = np.abs(filtered(sparse_lattice(features, extra_ring=True), given) - true).sum()
     assert min(far, key=far.get) == ours
 
@@ -238,7 +247,8 @@ def test_long_keys_are_told_apart_as_short_ones():
     """Sorted together with their places, or, where both do not fit into 64 bits, by numpy."""
     keys = np.random.default_rng(0).integers(-50, 50, 1000)
     for scale in (1, 2**54):
-        for found, true in zip(fast._unique(keys * scale), np.unique(keys * scale, return_inverse=True), strict=True):
+        both = fast_lattice._unique(keys * scale), np.unique(keys * scale, return_inverse=True)
+        for found, true in zip(*both, strict=True):
             np.testing.assert_array_equal(found, true)
 
 

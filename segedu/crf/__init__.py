@@ -1,6 +1,7 @@
-"""The dense CRF: mean field over all pairs of pixels (mean_field.py), and what makes it affordable.
+"""The dense CRF: mean field over all pairs of pixels, and the lattice that makes it affordable.
 
-lattice.py has the permutohedral lattice in plain steps, fast.py the same as it is used. Lesson 09.
+mean_field.py and lattice.py are plain steps to be read; fast_mean_field.py and fast_lattice.py give
+the same numbers in less time, for dense_crf. Lesson 09.
 """
 
 from segedu.crf.lattice import Lattice, permutohedral_lattice

@@ -1,11 +1,11 @@
 """The permutohedral lattice in plain steps: a Gaussian filter over points in d dimensions.
 
 Each pixel is a point, its features divided by the kernel's sigmas. Space is divided into simplices
-of d + 1 vertices. Every pixel gives its value to the vertices around it (splat), every lattice point
-takes from its neighbours along each axis (blur), and every pixel reads its vertices (slice). The
-work grows with the number of pixels, and not with that of pairs.
+of d + 1 vertices. Every pixel gives its value to the vertices around it (splat), every lattice
+point takes from its neighbours along each axis (blur), and every pixel reads its vertices (slice).
+The work grows with the number of pixels, and not with that of pairs.
 
-`dense_crf` does the same with sparse matrices (segedu/crf/fast.py), in a small part of the time.
+`dense_crf` does the same with sparse matrices (fast_lattice.py), in a small part of the time.
 
 Source: Adams, Baek, Davis, Fast High-Dimensional Filtering Using the Permutohedral Lattice,
 Eurographics 2010, section 3. Lesson 09.

@@ -1,8 +1,8 @@
-"""The fully connected conditional random field: every pixel asks all others that lie near and look alike.
+"""The fully connected CRF: every pixel asks all others that lie near and look alike.
 
 `dense_crf_exact` is the model as it is written down: a sum over all pairs of pixels. `dense_crf` is
 the same with that sum, a Gaussian filter in five dimensions, done on a permutohedral lattice
-(lattice.py in plain steps, fast.py as used).
+(lattice.py in plain steps, fast_lattice.py as used).
 
 Source: Krähenbühl, Koltun, Efficient Inference in Fully Connected CRFs with Gaussian Edge
 Potentials, NIPS 2011, arXiv 1210.5644; the two kernels' settings are those of DeepLab, arXiv
@@ -17,7 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from segedu.crf import fast
+from segedu.crf import fast_mean_field
+from segedu.crf.fast_lattice import merged, sparse_lattice
 
 SMALLEST = 1e-5  # a probability of 0 would forbid a class for ever: the unary is −log of at least this
 EXACT_PIXELS = 8192  # the largest picture of dense_crf_exact: its matrix has the square of this
@@ -77,14 +78,15 @@ def dense_crf(
         classes = dense_crf(probabilities, pixels, bilateral_sigma_xy=24).argmax(0)
     """
     log_p, pixels = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
-    order = torch.from_numpy(fast.cache_order(pixels))
+    order = torch.from_numpy(fast_mean_field.cache_order(pixels))
     lattices = [
-        fast.sparse_lattice(features.take(order, axis=1), weight=weight, extra_ring=extra_ring)
+        sparse_lattice(features.take(order, axis=1), weight=weight, extra_ring=extra_ring)
         for weight, features in _kernels(
             pixels, spatial_sigma, spatial_weight, bilateral_sigma_xy, bilateral_sigma_rgb, bilateral_weight
         )
     ]
-    q = fast.mean_field(log_p.index_select(0, order), fast.merged(lattices) if lattices else None, iterations)
+    lattice = merged(lattices) if lattices else None
+    q = fast_mean_field.mean_field(log_p.index_select(0, order), lattice, iterations)
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))
     return _as_given(q.index_select(0, place), pixels, probabilities)
@@ -226,7 +228,7 @@ def _kernels(
 
 
 def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, np.ndarray]:
-    """(H·W, C), the log of the clipped probabilities, and the image as an array; raises for what is neither."""
+    """The log of the clipped probabilities, (H·W, C), and the image as an array; or an error."""
     values = torch.as_tensor(probabilities).detach().as_subclass(torch.Tensor).cpu()
     image = image.cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if image.dtype != np.uint8:
@@ -261,6 +263,6 @@ def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, 
 
 
 def _as_given(q: torch.Tensor, image: np.ndarray, given):
-    """q (H·W, C) as (C, H, W): an array where an array was given, a tensor on its device where a tensor was."""
+    """Of q (H·W, C), (C, H, W): an array for an array, a tensor on its device for a tensor."""
     q = q.t().contiguous().reshape(-1, *image.shape[:2])
     return q.to(given.device) if isinstance(given, torch.Tensor) else q.numpy()

@@ -1,4 +1,4 @@
-"""What buys the dense CRF its seconds: the lattice of lattice.py and mean field, the same numbers sooner.
+"""The lattice of lattice.py as sparse matrices of integers: the same numbers in a part of the time.
 
 Each trick is exact: it changes the order of sums, so the last digits, and nothing else
 (tests/test_permutohedral.py compares it with the plain steps).
@@ -10,12 +10,8 @@ Each trick is exact: it changes the order of sums, so the last digits, and nothi
   matrices is the product with both matrices beside each other.
 - The normalisation D^-½ K D^-½ is part of the weights of splat and slice: exact, since a diagonal
   matrix times a matrix scales its rows.
-- Pixels that lie near and look alike follow each other, so that the lattice points they read wait
-  in the processor's cache: exact, since no pixel's answer depends on its number.
-- The softmax takes no maximum: exact, since a softmax is the same after a constant is added to a
-  pixel's values, and one is chosen with which nothing overflows.
 
-Source: as of lattice.py and mean_field.py. Lesson 09 shows the plain steps.
+Source: Adams, Baek, Davis 2010, section 3, as lattice.py. Lesson 09 shows the plain steps.
 """
 
 from __future__ import annotations
@@ -31,7 +27,6 @@ from torch.nn.functional import embedding_bag
 from segedu.crf.lattice import LARGEST, RING_SCALE, TOO_SMALL, elevate
 
 CHUNK = 16384  # pixels embedded at a time: what they need stays in the processor's cache
-SOFTMAX_CHUNK = 2**17  # values whose softmax is taken at a time, for the same reason
 
 
 class SparseLattice(NamedTuple):
@@ -66,7 +61,7 @@ def add_filtered(lattice: SparseLattice, values: torch.Tensor, out: torch.Tensor
 
 
 def sparse_matmul(matrix: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """matrix @ values, (M, N) sparse and (N, C) → (M, C) float32.
+    """The product matrix @ values: (M, N) sparse and (N, C) → (M, C) float32.
 
     A row of the product is a weighted sum of rows of `values`, which is what embedding_bag takes:
     where rows are long it fetches them ahead, and is faster.
@@ -78,14 +73,15 @@ def sparse_matmul(matrix: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def merged(lattices: list[SparseLattice]) -> SparseLattice:
-    """The lattice that adds what all of these add; a pixel reads the points of all kernels at once."""
+    """The lattice that adds what all of these add: a pixel reads all kernels' points at once."""
     pixels = lattices[0].slice.shape[0]
     columns, weights, points = [], [], 0
     for one in lattices:
         columns.append(one.slice.col_indices().view(pixels, -1) + points)
         weights.append(one.slice.values().view(pixels, -1))
         points += one.slice.shape[1]
-    splats, blurs = (sum(parts, []) for parts in zip(*(one[:2] for one in lattices), strict=True))
+    splats = [splat for one in lattices for splat in one.splats]
+    blurs = [blurs for one in lattices for blurs in one.blurs]
     return SparseLattice(splats, blurs, _csr_of_equal_rows(torch.cat(columns, 1), torch.cat(weights, 1), points))
 
 
@@ -184,8 +180,11 @@ def embed(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _enclosing(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(d + 1, N) each: vertex 0 of the simplex, divided by d + 1; the rank of each coordinate of the pixel's offset
-    from it, 0 for the largest; that offset, divided by d + 1. Ranks by comparing all pairs: faster than argsort."""
+    """Of elevated features, vertex 0 / (d + 1), ranks and offset / (d + 1): (d + 1, N) each.
+
+    As in lattice.enclosing_simplices, with ranks by comparing all pairs, which is faster than
+    argsort, and exact: how many are larger, or equal and before, is the place in a stable order.
+    """
     size = len(elevated)
     per_size = np.float32(1 / size)
     nearest = np.rint(elevated * per_size)
@@ -203,7 +202,7 @@ def _enclosing(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _bounds(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(d,) each: bounds of the digits of every key that may occur, a ring of neighbours included."""
+    """Bounds of the digits of all keys that may occur, with a ring of neighbours: (d,) each."""
     d = len(features)
     corners = np.stack([features.min(1), features.max(1)]).astype(np.float64)
     matrix = elevate(np.eye(d, dtype=np.float32))
@@ -216,8 +215,18 @@ def _bounds(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def vertex_keys(simplices: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """(d + 1, simplices) int64: the keys of vertices 0 … d of each. From one to the next is a step back along an axis:
-    that of the highest rank first, so the ranks are read from the key once for each order of the axes that occurs."""
+    """The keys of vertices 0 … d of each simplex.
+
+    From one vertex to the next is a step back along an axis, that of the highest rank first. Ranks
+    are read from the key once for each order of the axes that occurs, which are few.
+
+    Args:
+        simplices: (S,) int64, keys of simplices as `embed` gives them.
+        steps: (d + 1,) int64, of the same call.
+
+    Returns:
+        (d + 1, S) int64.
+    """
     size = len(steps)
     vertex_0 = simplices // size ** (size - 1)
     orders, order = np.unique(simplices - vertex_0 * size ** (size - 1), return_inverse=True)
@@ -231,7 +240,7 @@ def vertex_keys(simplices: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _blur(points: np.ndarray, step: int) -> torch.Tensor:
-    """(M, M) sparse: the blur (½, 1, ½) along one axis. A neighbour that does not exist counts as zero."""
+    """The blur (½, 1, ½) along one axis, (M, M) sparse. Where no neighbour is, there is 0."""
     count = len(points)
     after = np.searchsorted(points, points + step)
     after[after == count] = 0
@@ -243,8 +252,11 @@ def _blur(points: np.ndarray, step: int) -> torch.Tensor:
 
 
 def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """np.unique(keys, return_inverse=True) of int64; where key and place fit into one number, six times as fast:
-    exact, since the sorted numbers say both, which keys there are and where each was."""
+    """np.unique(keys, return_inverse=True) of int64, up to six times as fast.
+
+    Key and place are sorted as one number, if both fit into 62 bits. Exact, since that number says
+    both, which key it is and where it was.
+    """
     low, bits = keys.min(), len(keys).bit_length()
     if int(keys.max() - low) >= 2 ** (62 - bits):
         return np.unique(keys, return_inverse=True)
@@ -258,7 +270,7 @@ def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _csr_of_equal_rows(columns: torch.Tensor, values: torch.Tensor, width: int) -> torch.Tensor:
-    """(rows, width) sparse, of columns and values (rows, how many each row has)."""
+    """(rows, width) sparse, of columns and values, (rows, how many each row has)."""
     starts = torch.arange(0, columns.numel() + 1, columns.shape[1], dtype=torch.int32)
     return _csr(starts, columns.ravel(), values.ravel(), (len(columns), width))
 
@@ -267,62 +279,3 @@ def _csr(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, shap
     with warnings.catch_warnings():  # torch says at the first that such matrices are in beta state
         warnings.simplefilter("ignore", UserWarning)
         return torch.sparse_csr_tensor(starts, columns, values, size=shape)
-
-
-def cache_order(image: np.ndarray) -> np.ndarray:
-    """An order of the pixels in which those that lie near and look alike follow each other.
-
-    They read the same lattice points, so the products take a third less time.
-
-    Args:
-        image: (H, W, 3) uint8.
-
-    Returns:
-        (H·W,) int64: tile by tile of 32 × 32 pixels, in each by colour, in steps of 16.
-    """
-    y, x = np.indices(image.shape[:2], np.int64).reshape(2, -1) // 32
-    red, green, blue = image.reshape(-1, 3).T.astype(np.int64) // 16
-    tile = y * (x[-1] + 1) + x
-    key = ((tile * 16 + red) * 16 + green) * 16 + blue
-    return np.sort((key << 32) + np.arange(len(key))) & (2**32 - 1)
-
-
-def mean_field(log_p: torch.Tensor, lattice: SparseLattice | None, iterations: int) -> torch.Tensor:
-    """mean_field.mean_field with the lattice's messages.
-
-    Args:
-        log_p: (N, C) float32 ≤ 0, the log probabilities. It is overwritten.
-        lattice: the weighted sum of kernels, or None if there are no messages.
-        iterations: how often Q ← softmax(log p + messages(Q)).
-
-    Returns:
-        (N, C) float32: Q.
-
-    Raises:
-        ValueError: exp(messages) would overflow in float32.
-    """
-
-    def add_messages(q, out):
-        if lattice:
-            add_filtered(lattice, q, out)
-
-    of_all = torch.zeros(len(log_p), 1)  # the messages of all classes together, always: Q sums to 1
-    add_messages(torch.ones_like(of_all), of_all)
-    if of_all.max() > 150:
-        raise ValueError("The kernels' weights are so large that 32-bit numbers overflow: some 3 to 20 are usual.")
-    q, spare = _softmax(log_p.clone()), torch.empty_like(log_p)
-    log_p -= of_all / 2  # the constant with which no softmax below overflows: values lie between −87 and 75
-    for _ in range(iterations):
-        add_messages(q, spare.copy_(log_p))
-        q, spare = _softmax(spare), q
-    return q
-
-
-def _softmax(values: torch.Tensor) -> torch.Tensor:
-    """The softmax of each row, in place. torch.softmax is slow for a few classes a row; a product with ones is fast,
-    and exact: it is the row's sum."""
-    ones = torch.ones(values.shape[1], values.shape[1])
-    for part in values.split(-(-SOFTMAX_CHUNK // values.shape[1])):
-        part.exp_()
-        part /= part @ ones
-    return values
