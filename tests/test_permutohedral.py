@@ -257,3 +257,5 @@ def test_a_sigma_far_too_small_is_refused():
         sparse_lattice(picture_features() * np.float32(1e6))
     with pytest.raises(ValueError, match="too small"):
         permutohedral_lattice(picture_features() * np.float32(1e6))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        permutohedral_lattice(picture_features() * np.float32(np.nan))

@@ -84,7 +84,8 @@ def permutohedral_lattice(features: np.ndarray, *, extra_ring: bool = False) -> 
         The lattice. It takes some seconds for 100,000 pixels in five dimensions.
 
     Raises:
-        ValueError: a sigma is so small that float32 cannot tell the lattice points apart.
+        ValueError: a feature is not finite, or a sigma so small that float32 cannot tell the
+            lattice points apart.
 
     Source: Adams, Baek, Davis 2010, section 3. The paper's hash table is a dictionary. Lesson 09.
     """
@@ -147,13 +148,16 @@ def enclosing_simplices(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
         weights, (N, d + 1) float32: the pixel's barycentric weights at vertices 0 … d.
 
     Raises:
-        ValueError: a sigma is so small that float32 cannot tell the lattice points apart.
+        ValueError: a feature is not finite, or a sigma so small that float32 cannot tell the
+            lattice points apart.
 
     Source: Adams, Baek, Davis 2010, section 3. Lesson 09.
     """
     elevated = elevate(features)
     size = len(elevated)
-    if not np.abs(elevated).max() <= LARGEST * size:  # or not a number
+    if not np.isfinite(elevated).all():
+        raise ValueError("Some features are NaN or infinite: they are places and colours, divided by sigmas above 0.")
+    if np.abs(elevated).max() > LARGEST * size:
         raise ValueError(TOO_SMALL)
     nearest = np.rint(elevated * np.float32(1 / size))
     offset = elevated - nearest * size
