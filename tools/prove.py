@@ -1,6 +1,6 @@
 """Run lessons as other machines would, as `make prove` does, and tell how far every assert is from failing.
 
-    python tools/prove.py [NAME ...] [--runs N]
+    python -m tools.prove [NAME ...] [--runs N]
 
 NAME is the beginning of a lesson's file name ("04"); without one, all run. A run has first weights that differ in the
 seventh digit, one or two threads, and a processor with its own instructions or with a laptop's (AVX2). Asserts do not

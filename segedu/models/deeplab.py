@@ -7,12 +7,14 @@ with the heads of all four papers; `DeepLab.paper` is the original on VGG-16.
 
 from __future__ import annotations
 
+import reprlib
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from segedu.models.fcn import CaffeInput, pool_maps
-from segedu.models.parts import Normalise, convolution
+from segedu.models.parts import Normalise, convolution, whole
 
 # How far apart the weights of each head's 3×3 kernels lie, in places of a map of stride 8 (1606.00915, section 4.1.2;
 # 1706.05587, section 3.3: 6, 12, 18 at stride 16, doubled at 8).
@@ -25,6 +27,7 @@ RATES = {
 }
 PAPER_HEADS = ("largefov", "aspp-s", "aspp-l")
 STRIDES = (32, 16, 8, 4)
+MOST_BRANCHES = 64  # of one head; the papers have four
 
 
 class DeepLab(nn.Module):
@@ -51,7 +54,8 @@ class DeepLab(nn.Module):
     One picture is enough for a batch: what is pooled over the whole map is not batch-normalised, as it is in v3, where
     one picture has no variance to divide by. The papers' other departures: DeepLab v3 and v3+ stand on ResNet and
     Xception, with separable convolutions in v3+.
-    Raises ValueError for an unknown head or stride, and for rates that are no whole numbers ≥ 0.
+    Raises ValueError for an unknown head or stride, for rates that are no whole numbers ≥ 0, and for other sizes that
+    are no whole numbers ≥ 1.
     """
 
     def __init__(
@@ -65,16 +69,17 @@ class DeepLab(nn.Module):
         rates: tuple[int, ...] | None = None,
     ):
         super().__init__()
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         _check_head(head, tuple(RATES))
+        whole(output_stride=output_stride)
         if output_stride not in STRIDES:
             raise ValueError(f"output_stride={output_stride} is unknown; a DeepLab has 32, 16, 8 or 4.")
         if rates is None:
             rates = [max(1, 8 * rate // output_stride) for rate in RATES[head]]
-        if not rates or not all(isinstance(rate, int) and rate >= 0 for rate in rates):
-            raise ValueError(f"rates={rates} should be whole numbers ≥ 0, one a branch, such as {RATES[head]}.")
+        rates = checked_rates(rates, RATES[head])
         self.config = {
             "num_classes": num_classes, "in_channels": in_channels, "width": width, "head": head,
-            "output_stride": output_stride, "rates": list(rates),
+            "output_stride": output_stride, "rates": rates,
         }  # fmt: skip
         self.output_stride = output_stride
         self.normalise = Normalise(in_channels)
@@ -196,6 +201,7 @@ class PaperDeepLab(nn.Module):
 
     def __init__(self, num_classes: int = 21, *, head: str = "aspp-l"):
         super().__init__()
+        (num_classes,) = whole(num_classes=num_classes)
         _check_head(head, PAPER_HEADS, " in the paper's form; v3 and v3+ stand on ResNet and Xception")
         self.config = {"num_classes": num_classes, "head": head}
         self.normalise = CaffeInput()
@@ -250,6 +256,16 @@ def continued(x: torch.Tensor, stride: int, mode: str = "replicate") -> torch.Te
 def enlarged(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Bilinear enlargement to (height, width) `size`; the first and last places lie on the first and last pixels."""
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def checked_rates(rates, example: tuple[int, ...]) -> list[int]:
+    """The rates as Python's whole numbers. Raises ValueError unless there is one at least, each ≥ 0."""
+    try:
+        if 1 <= len(rates) <= MOST_BRANCHES:
+            return [number for rate in rates for number in whole(0, rate=rate)]
+    except (TypeError, ValueError):
+        pass  # no row of numbers, or not of such: the sentence below
+    raise ValueError(f"rates={reprlib.repr(rates)} should be whole numbers ≥ 0, one a branch, such as {example}.")
 
 
 def _check_head(head: str, known: tuple[str, ...], where: str = "") -> None:

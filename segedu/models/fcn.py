@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution
+from segedu.models.parts import Normalise, convolution, whole
 
 
 class FCN(nn.Module):
@@ -31,12 +31,13 @@ class FCN(nn.Module):
     As in the paper all score layers start at zero, doubling starts as bilinear interpolation and is learnt, and the
     last enlargement stays bilinear. Unlike in the paper, no layer shifts the picture: poolings round up, and what is
     enlarged beyond the finer map, or beyond the picture, is cut off on the right and below.
-    Raises ValueError for another stride.
+    Raises ValueError for another stride, and a size that is no whole number ≥ 1.
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8):
         super().__init__()
         _check_stride(stride)
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         self.config = {"num_classes": num_classes, "in_channels": in_channels, "width": width, "stride": stride}
         self.stride = stride
         self.normalise = Normalise(in_channels)
@@ -110,7 +111,8 @@ class PaperFCN(nn.Module):
     def __init__(self, num_classes: int = 21, *, stride: int = 8, inputs: str = "caffe"):
         super().__init__()
         _check_stride(stride)
-        if inputs not in INPUTS:
+        (num_classes,) = whole(num_classes=num_classes)
+        if inputs not in tuple(INPUTS):
             raise ValueError(f"inputs={inputs!r} is unknown; the paper's FCN takes {', '.join(map(repr, INPUTS))}.")
         self.config = {"num_classes": num_classes, "stride": stride, "inputs": inputs}
         self.stride = stride
@@ -283,5 +285,6 @@ def crop_offsets(stride: int) -> dict[str, int]:
 
 
 def _check_stride(stride: int) -> None:
+    whole(stride=stride)
     if stride not in (32, 16, 8):
         raise ValueError(f"stride={stride} is unknown; an FCN has stride 32, 16 or 8.")

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from segedu.models.deeplab import Decoder, PooledBranches, atrous_stages, enlarged, stage_maps
-from segedu.models.parts import Normalise, convolution
+from segedu.models.deeplab import Decoder, PooledBranches, atrous_stages, checked_rates, enlarged, stage_maps
+from segedu.models.parts import Normalise, convolution, whole
 
 FINE = 2  # pixels between two places of the map on which both branches end
 
@@ -44,7 +44,7 @@ class PanopticDeepLab(nn.Module):
     rates: as in DeepLab; the default is for pictures of 100 to 200 pixels.
     Departures from the paper: the finer maps are those of stride 4 and 2 where it has 8 and 4, for small pictures; no
     separable convolutions; the trunk is the slim one.
-    Raises ValueError for an unknown stride.
+    Raises ValueError for an unknown stride, rates as in DeepLab, and a size that is no whole number (width: ≥ 2).
     Source: sections 3.1 and 3.2; the widths of the branches as in the authors' code, in proportion.
     """
 
@@ -58,11 +58,15 @@ class PanopticDeepLab(nn.Module):
         rates: tuple[int, ...] = (2, 4, 6),
     ):
         super().__init__()
+        num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
+        (width,) = whole(2, width=width)
+        rates = checked_rates(rates, (2, 4, 6))
+        whole(output_stride=output_stride)
         if output_stride not in (32, 16, 8):
             raise ValueError(f"output_stride={output_stride} is unknown; a PanopticDeepLab has 32, 16 or 8.")
         self.config = {
             "num_classes": num_classes, "in_channels": in_channels, "width": width, "output_stride": output_stride,
-            "rates": list(rates),
+            "rates": rates,
         }  # fmt: skip
         self.output_stride = output_stride
         self.normalise = Normalise(in_channels)
@@ -84,9 +88,9 @@ class PanopticDeepLab(nn.Module):
 class Branch(nn.Module):
     """The maps of a trunk of this width → features (N, channels / 2, h, w), as large as the first stage's map."""
 
-    def __init__(self, width: int, channels: int, rates: tuple[int, ...]):
+    def __init__(self, width: int, channels: int, rates: list[int]):
         super().__init__()
-        self.look = PooledBranches(8 * width, channels, list(rates))
+        self.look = PooledBranches(8 * width, channels, rates)
         self.finer = Decoder(channels, 2 * width, 3 * channels // 4)
         self.finest = Decoder(3 * channels // 4, width, channels // 2)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution
+from segedu.models.parts import Normalise, convolution, whole
 
 
 class SmallNet(nn.Module):
@@ -15,11 +15,14 @@ class SmallNet(nn.Module):
     Two strided convolutions bring the picture to a quarter of its height and width; dilated convolutions (rates 1, 2,
     4, 8) see ever wider without shrinking it further; a 1×1 convolution scores each place, and the scores are enlarged
     bilinearly.
-    width: channels at a quarter of the size.
+    width: channels at a quarter of the size, ≥ 2.
+    Raises ValueError for a size that is no whole number, or too small or too large.
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 32):
         super().__init__()
+        num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
+        (width,) = whole(2, width=width)
         self.config = {"num_classes": num_classes, "in_channels": in_channels, "width": width}
         self.normalise = Normalise(in_channels)
         self.down = nn.Sequential(

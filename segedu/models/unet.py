@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from itertools import count, pairwise
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution
+from segedu.models.parts import Normalise, convolution, whole
+
+DEEPEST = 16  # halvings, or convolutions at each size; after 16 halvings a picture of 65,536 pixels is one place
 
 
 class UNet(nn.Module):
@@ -40,8 +43,8 @@ class UNet(nn.Module):
     dropout:    the probability at the end of the contracting path: in the last map before the last pool, and at the
                 bottom.
     All weights start Gaussian with standard deviation √(2/N), N the connections into one unit (section 3 of the paper).
-    Raises ValueError for another stride, stem or upsampling, a depth or convolutions under 1, and for a picture whose
-    size `output_size` refuses.
+    Raises ValueError for another stride, stem or upsampling, a depth or convolutions outside 1 … 16, another size that
+    is no whole number ≥ 1, a switch that is neither True nor False, and for a picture whose size `output_size` refuses.
     """
 
     def __init__(
@@ -62,16 +65,20 @@ class UNet(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"depth={depth} should be at least 1: so often a U-Net halves the height and width.")
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
+        depth, convolutions = whole(1, DEEPEST, depth=depth, convolutions=convolutions)
+        flags = {"padding": padding, "batch_norm": batch_norm, "residual": residual, "skips": skips}
+        for name, flag in flags.items():
+            if not isinstance(flag, bool | np.bool_):
+                raise ValueError(f"{name}={flag!r} should be True or False.")
+        whole(stride=stride)
         if stride not in (1, 2, 4, 8):
             raise ValueError(f"stride={stride} should be 1, 2, 4 or 8: it works at such a part of the size.")
-        if convolutions < 1:
-            raise ValueError(f"convolutions={convolutions} should be at least 1: so many work at each size.")
         if upsampling not in ("shuffle", "bilinear"):
             raise ValueError(f"upsampling={upsampling!r} is unknown; a U-Net has 'shuffle' and 'bilinear'.")
         if stem not in ("shuffle", "strided") or (stem == "strided" and not padding):
             raise ValueError(f"stem={stem!r} is unknown here; a U-Net has 'shuffle' and, with padding, 'strided'.")
+        dropout = float(dropout)
         self.config = {
             "num_classes": num_classes, "in_channels": in_channels, "width": width, "depth": depth, "padding": padding,
             "stride": stride, "stem": stem, "upsampling": upsampling, "convolutions": convolutions,
@@ -96,6 +103,10 @@ class UNet(nn.Module):
             first, self.stem = in_channels * stride**2, nn.PixelUnshuffle(stride)
         else:  # the channels double with each halving, up to width
             halving = [in_channels] + [width * 2**step // stride for step in range(1, stride.bit_length())]
+            if 0 in halving:
+                raise ValueError(
+                    f"width={width} is too small for a strided stem of stride {stride}: {stride // 2} or more."
+                )
             first, self.stem = halving[-1], chained(halving, stride=2, batch_norm=batch_norm)
         self.down = nn.ModuleList(block(i, o) for i, o in pairwise([first, *channels[:-1]]))
         self.bottom = block(channels[-2], channels[-1])
