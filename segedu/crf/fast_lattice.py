@@ -1,7 +1,7 @@
 """The lattice of lattice.py as sparse matrices of integers: the same numbers in a part of the time.
 
 Each trick is exact: it changes the order of sums, so the last digits, and nothing else
-(tests/test_permutohedral.py compares it with the plain steps).
+(tests/segedu/test_lattice.py compares it with the plain steps).
 
 - Lattice points are integers of 64 bits in place of rows of coordinates, and sorted in place of a
   dictionary: exact, since the digits of a key are the coordinates, and too long a key is refused.

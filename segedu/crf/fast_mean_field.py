@@ -1,7 +1,7 @@
 """Mean field as of mean_field.py, on the lattice of fast_lattice.py: the same numbers sooner.
 
 Each trick is exact: it changes the order of sums, so the last digits, and nothing else
-(tests/test_permutohedral.py compares it with the plain steps).
+(tests/segedu/test_lattice.py compares it with the plain steps).
 
 - Pixels that lie near and look alike follow each other, so that the lattice points they read wait
   in the processor's cache: exact, since no pixel's answer depends on its number.
