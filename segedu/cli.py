@@ -8,12 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from segedu import download, resources
-from segedu.datasets.camvid import CAMVID
-from segedu.datasets.davis import DAVIS
-from segedu.datasets.membranes import MEMBRANES
-from segedu.datasets.nuclei import NUCLEI
-
-REAL_DATA = {data.name: data for data in (CAMVID, DAVIS, MEMBRANES, NUCLEI)}
+from segedu.datasets import REAL_DATA
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

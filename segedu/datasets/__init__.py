@@ -1,11 +1,14 @@
 """Data sets, rendered and real: each gives pictures with their masks (see base.SegmentationDataset)."""
 
-from segedu.datasets.camvid import CamVid
-from segedu.datasets.davis import Davis
-from segedu.datasets.membranes import Membranes
-from segedu.datasets.nuclei import Nuclei
+from segedu.datasets.camvid import CAMVID, CamVid
+from segedu.datasets.davis import DAVIS, Davis
+from segedu.datasets.membranes import MEMBRANES, Membranes
+from segedu.datasets.nuclei import NUCLEI, Nuclei
 from segedu.datasets.photographs import Photographs
 from segedu.datasets.toycells import ToyCells
 from segedu.datasets.toystreet import ToyStreet
 
 __all__ = ["CamVid", "Davis", "Membranes", "Nuclei", "Photographs", "ToyCells", "ToyStreet"]
+
+# What `segedu data` lists and fetches, by name.
+REAL_DATA = {data.name: data for data in (CAMVID, DAVIS, MEMBRANES, NUCLEI)}

@@ -5,7 +5,8 @@ import importlib.metadata
 
 import pytest
 
-from segedu import cli, download, resources
+from segedu import cli, datasets, download, resources
+from segedu.datasets.base import StoredDataset
 from tests.file_server import serving
 
 
@@ -28,6 +29,15 @@ def small(tmp_path, monkeypatch):
         monkeypatch.setattr(cli, "REAL_DATA", {"small": data})
 
     return serve_from, contents
+
+
+def test_every_loader_of_real_data_is_registered_with_its_manifest_and_its_card():
+    loaders = {name for name in datasets.__all__ if issubclass(getattr(datasets, name), StoredDataset)}
+    assert {data.title for data in datasets.REAL_DATA.values()} == loaders
+    for name, data in datasets.REAL_DATA.items():
+        assert download.manifest(data), name
+        card = resources.data_path("cards", f"{name}.md").read_text(encoding="utf-8")
+        assert card.splitlines()[0].lower() == f"# {name}"
 
 
 def test_the_installed_command_is_this_one():
