@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import segedu
+from tests.project.test_floors import FLOORS
 from tools import publish
 from tools.notebook_form import NOTEBOOKS, REPOSITORY, ROOT
 
@@ -39,6 +40,12 @@ def test_the_table_has_a_row_for_each_lesson():
     for name, idea, minutes, built in rows:
         assert idea.strip() and built.strip(), name
         assert re.fullmatch(r"\d+(\.\d)?", minutes.strip()), f"{name}: measure its minutes"
+
+
+def test_the_map_of_the_package_has_every_room_on_its_floor():
+    rows = re.findall(r"^\| (\d) \| (.*) \|$", README, re.MULTILINE)
+    rooms = {name: int(floor) for floor, row in rows for name in re.findall(r"`(\w+)/?`", row)}
+    assert rooms == FLOORS
 
 
 def test_every_file_that_the_readme_names_is_there():
