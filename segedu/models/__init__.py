@@ -3,7 +3,7 @@
 from segedu.models.deeplab import DeepLab, PaperDeepLab
 from segedu.models.fcn import FCN, PaperFCN
 from segedu.models.panoptic import PanopticDeepLab, PanopticOutput
-from segedu.models.small import SmallNet
+from segedu.models.smallnet import SmallNet
 from segedu.models.unet import UNet
 
 __all__ = ["DeepLab", "FCN", "PanopticDeepLab", "PanopticOutput", "PaperDeepLab", "PaperFCN", "SmallNet", "UNet"]

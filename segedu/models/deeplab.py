@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from segedu.models.fcn import CaffeInput, pool_maps
-from segedu.models.parts import Normalise, convolution
+from segedu.models.layers import Normalise, convolution
 
 # How far apart the weights of each head's 3×3 kernels lie, in places of a map of stride 8 (1606.00915, section 4.1.2;
 # 1706.05587, section 3.3: 6, 12, 18 at stride 16, doubled at 8).

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution
+from segedu.models.layers import Normalise, convolution
 
 
 class FCN(nn.Module):

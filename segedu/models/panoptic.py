@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from segedu.models.deeplab import Decoder, PooledBranches, atrous_stages, enlarged, stage_maps
-from segedu.models.parts import Normalise, convolution
+from segedu.models.layers import Normalise, convolution
 
 FINE = 2  # pixels between two places of the map on which both branches end
 

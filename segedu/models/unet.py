@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution
+from segedu.models.layers import Normalise, convolution
 
 
 class UNet(nn.Module):
@@ -180,7 +180,7 @@ class Residual(nn.Module):
 
 
 def chained(channels: list[int], **form) -> nn.Sequential:
-    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `parts.convolution`."""
+    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `layers.convolution`."""
     return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in convolution(i, o, **form)))
 
 

@@ -17,7 +17,7 @@ from segedu.labels import STREET
 from segedu.metrics import size_stratified_iou
 from segedu.models import FCN
 from segedu.models.fcn import FixedBilinear, crop, pool_maps
-from segedu.models.parts import convolution
+from segedu.models.layers import convolution
 
 SIZE = (120, 160)
 STEPS, ROUNDS = 100, 3

@@ -38,7 +38,7 @@ import segedu
 from segedu import files, runtime, transforms
 from segedu.datasets import CamVid
 from segedu.models import FCN, DeepLab, UNet
-from segedu.models.parts import Normalise
+from segedu.models.layers import Normalise
 from segedu.sampling import Batches, Seeded
 
 STORED = Path(__file__).resolve().parents[2] / "data" / "results" / "learning_per_minute.json"

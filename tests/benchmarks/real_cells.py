@@ -37,7 +37,7 @@ from segedu import metrics, runtime, transforms
 from segedu.datasets import Membranes, Nuclei
 from segedu.inference import evaluation_mode
 from segedu.models import UNet
-from segedu.models.parts import Normalise
+from segedu.models.layers import Normalise
 
 STORED = Path(__file__).resolve().parents[2] / "data" / "results" / "real_cells.json"
 QUESTION = "What does a network learn of real cells in three minutes?"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution
+from segedu.models.layers import Normalise, convolution
 
 
 class SmallNet(nn.Module):
