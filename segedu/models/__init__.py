@@ -1,8 +1,9 @@
 """The architectures: one a file, readable from top to bottom."""
 
-from segedu.models.deeplab import DeepLab, PaperDeepLab
-from segedu.models.fcn import FCN, PaperFCN
+from segedu.models.deeplab import DeepLab
+from segedu.models.fcn import FCN
 from segedu.models.panoptic import PanopticDeepLab, PanopticOutput
+from segedu.models.papers import PaperDeepLab, PaperFCN
 from segedu.models.smallnet import SmallNet
 from segedu.models.unet import UNet
 

@@ -6,31 +6,39 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.layers import Normalise, convolution
+from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu
 
 
-class SmallNet(nn.Module):
+class SmallNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
-    Two strided convolutions bring the picture to a quarter of its height and width; dilated convolutions (rates 1, 2,
-    4, 8) see ever wider without shrinking it further; a 1×1 convolution scores each place, and the scores are enlarged
-    bilinearly.
-    width: channels at a quarter of the size.
+    Two strided convolutions bring the picture to a quarter of its height and width; dilated
+    convolutions see ever wider without shrinking it further; a 1×1 convolution scores each place, and
+    the scores are upsampled bilinearly. Lesson 04.
+
+    Args:
+        num_classes: Scores of each pixel.
+        in_channels: Of the pictures.
+        width: Channels at a quarter of the size.
+
+    Example:
+        >>> SmallNet(11)(torch.rand(1, 3, 60, 80)).shape
+        torch.Size([1, 11, 60, 80])
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 32):
-        super().__init__()
-        self.config = {"num_classes": num_classes, "in_channels": in_channels, "width": width}
+        super().__init__(num_classes=num_classes, in_channels=in_channels, width=width)
         self.normalise = Normalise(in_channels)
         self.down = nn.Sequential(
-            convolution(in_channels, width // 2, stride=2),
-            convolution(width // 2, width, stride=2),
+            conv_bn_relu(in_channels, width // 2, stride=2),
+            conv_bn_relu(width // 2, width, stride=2),
         )
-        self.look_around = nn.ModuleList(convolution(width, width, dilation=rate) for rate in (1, 2, 4, 8))
+        self.look_around = nn.ModuleList(conv_bn_relu(width, width, dilation=rate) for rate in (1, 2, 4, 8))
         self.score = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = self.down(self.normalise(image))
+        x = self.down(self.normalise(image))  # (N, width, H/4, W/4)
         for look in self.look_around:
-            x = x + look(x)
-        return F.interpolate(self.score(x), size=image.shape[-2:], mode="bilinear", align_corners=False)
+            x = x + look(x)  # (N, width, H/4, W/4)
+        scores = self.score(x)  # (N, num_classes, H/4, W/4)
+        return F.interpolate(scores, size=image.shape[-2:], mode="bilinear", align_corners=False)  # (N, …, H, W)

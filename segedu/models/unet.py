@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.layers import Normalise, convolution
+from segedu.models.layers import Normalise, conv_bn_relu
 
 
 class UNet(nn.Module):
@@ -180,8 +180,8 @@ class Residual(nn.Module):
 
 
 def chained(channels: list[int], **form) -> nn.Sequential:
-    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `layers.convolution`."""
-    return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in convolution(i, o, **form)))
+    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `conv_bn_relu`."""
+    return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in conv_bn_relu(i, o, **form)))
 
 
 def crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
