@@ -36,7 +36,7 @@ import segedu
 from segedu import metrics, runtime, transforms
 from segedu.datasets import Membranes, Nuclei
 from segedu.inference import evaluation_mode
-from segedu.models import UNet
+from segedu.models import QuickUNet
 from segedu.models.layers import Normalise
 
 STORED = Path(__file__).resolve().parents[2] / "data" / "results" / "real_cells.json"
@@ -113,8 +113,8 @@ class Arm:
     cut: bool = True
 
 
-def our_unet() -> UNet:
-    return UNet(2, in_channels=1, width=16, stride=2)
+def our_unet() -> QuickUNet:
+    return QuickUNet(2, in_channels=1, width=16, stride=2)
 
 
 TASKS = {"membranes": membranes, "nuclei": nuclei}
