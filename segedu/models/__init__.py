@@ -1,4 +1,4 @@
-"""The architectures: one a file, readable from top to bottom. Their contract is `layers.SegmentationModel`."""
+"""The architectures, one a file. What each of them owes stands in `layers.SegmentationModel`."""
 
 from segedu.models.deeplab import DeepLab
 from segedu.models.fcn import FCN
@@ -9,6 +9,14 @@ from segedu.models.smallnet import SmallNet
 from segedu.models.unet import PaperUNet, UNet
 
 __all__ = [
-    "DeepLab", "FCN", "PanopticDeepLab", "PanopticOutput", "PaperDeepLab", "PaperFCN", "PaperUNet", "QuickUNet",
-    "SmallNet", "UNet",
-]  # fmt: skip
+    "FCN",
+    "DeepLab",
+    "PanopticDeepLab",
+    "PanopticOutput",
+    "PaperDeepLab",
+    "PaperFCN",
+    "PaperUNet",
+    "QuickUNet",
+    "SmallNet",
+    "UNet",
+]

@@ -1,8 +1,9 @@
-"""DeepLab (Chen et al.; arXiv 1412.7062, 1606.00915, 1706.05587, 1802.02611): wide sight on a fine map. Lesson 08.
+"""DeepLab (Chen et al.): wide sight on a fine map. Built in lesson 08.
 
-Where other networks go on shrinking, DeepLab keeps its map and spreads its kernels instead ("à trous", with holes:
-dilation). A head then looks at that map with kernels of several rates at once. `DeepLab` is the course's slim one, with
-a head of one of the papers, V2, V3 or V3Plus, each of which adds something; `DeepLab.paper` is the original on VGG-16.
+Where other networks go on shrinking, DeepLab keeps its map and spreads its kernels instead ("à
+trous", with holes: dilation). A head then looks at that map with kernels of several rates at once.
+`DeepLab` is the course's slim one, with a head of one of the papers, V2, V3 or V3Plus, each of
+which adds something; `DeepLab.paper` is the original on VGG-16.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ STRIDES = (32, 16, 8, 4)
 class DeepLab(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
-    A narrow VGG with batch normalisation whose later stages keep the map's size (`atrous_backbone`); a
-    head that sees widely and scores; bilinear upsampling. Pictures are padded, by repeating the last
-    column and row, to n · stride + 1 pixels (the papers' 321 and 513 are such numbers), and the logits
-    cut back. Lesson 08.
+    A narrow VGG with batch normalisation whose later stages keep the map's size
+    (`atrous_backbone`); a head that sees widely and scores; bilinear upsampling. Pictures are
+    padded, by repeating the last column and row, to n · stride + 1 pixels (the papers' 321 and 513
+    are such numbers), and the logits cut back. Lesson 08.
 
     Departures from the papers: DeepLab v3 and v3+ stand on ResNet and Xception, with separable
-    convolutions in v3+; and what is pooled over the whole map is batch-normalised in v3. Here it is not,
-    so that one picture, which has no variance to divide by, is enough for a batch.
+    convolutions in v3+; and what is pooled over the whole map is batch-normalised in v3. Here it is
+    not, so that one picture, which has no variance to divide by, is enough for a batch.
 
     Args:
         num_classes: Scores of each pixel.
         in_channels: Of the pictures.
         width: Channels of the first stage; the others have 2, 4, 8 and 8 times as many, as in VGG.
-        head: "largefov", "aspp-s" or "aspp-l": V2 with one rate, small ones or large ones. "v3": V3.
-            "v3+": V3Plus.
-        output_stride: 32, 16, 8 or 4 pixels between two places of the map; half as many make four times
-            as many places.
-        rates: How far apart the weights of the head's 3×3 kernels lie, in places of the map, one rate a
-            branch. None: the papers' (RATES), fitted to output_stride. Those are meant for pictures of
-            321 to 513 pixels: on a map that is smaller than the rate only the kernel's middle meets
-            anything, so give small pictures smaller rates (lesson 08). Rate 0 lets all nine weights meet
-            one place: that branch is a 1×1 convolution.
+        head: "largefov", "aspp-s" or "aspp-l": V2 with one rate, small ones or large ones. "v3":
+            V3. "v3+": V3Plus.
+        output_stride: 32, 16, 8 or 4 pixels between two places of the map; half as many make four
+            times as many places.
+        rates: How far apart the weights of the head's 3×3 kernels lie, in places of the map, one
+            rate a branch. None: the papers' (RATES), fitted to output_stride. Those are meant for
+            pictures of 321 to 513 pixels: on a map that is smaller than the rate only the kernel's
+            middle meets anything, so give small pictures smaller rates (lesson 08). Rate 0 lets all
+            nine weights meet one place: that branch is a 1×1 convolution.
 
     Raises:
         ValueError: For an unknown head or stride, and for rates that are no whole numbers ≥ 0.
@@ -95,11 +96,11 @@ class DeepLab(SegmentationModel):
 
 
 def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbone:
-    """Five stages as in VGG-16, each ending in a 3×3 pooling of stride 2, until the map has `output_stride`.
+    """Five stages as in VGG-16, each with a 3×3 pooling of stride 2 up to `output_stride`.
 
-    From there on poolings keep their stride off, and all later kernels are spread twice as far, so that
-    their weights meet what they would have met: every second place of this map is the map that the
-    stride would have given, with the same weights.
+    From there on poolings keep their stride off, and all later kernels are spread twice as far, so
+    that their weights meet what they would have met: every second place of this map is the map that
+    the stride would have given, with the same weights.
     """
     stages, before, stride, dilation = Backbone(), in_channels, 1, 1
     for channels, depth in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2), (8 * width, 2)):
@@ -117,9 +118,10 @@ def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbon
 
 
 class V2(nn.Module):
-    """The backbone's last map → scores, the sum of one path a rate: LargeFOV with one rate, ASPP with four.
+    """Scores are the sum of one path a rate: LargeFOV with one, ASPP with four.
 
-    Source: arXiv 1412.7062, section 3.2 (LargeFOV: a 3×3 of a high rate and two 1×1); 1606.00915, section 3.2 (ASPP).
+    Source: arXiv 1412.7062, section 3.2 (LargeFOV: a 3×3 of a high rate and two 1×1); 1606.00915,
+    section 3.2 (ASPP).
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -138,7 +140,10 @@ class V2(nn.Module):
 
 
 class V3(nn.Module):
-    """Adds the mean of the whole map, and mixes the branches by a 1×1 before it scores (1706.05587, section 3.3)."""
+    """Adds the mean of the whole map, and mixes the branches before it scores.
+
+    Source: arXiv 1706.05587, section 3.3.
+    """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
         super().__init__()
@@ -151,7 +156,10 @@ class V3(nn.Module):
 
 
 class V3Plus(nn.Module):
-    """Adds a decoder: the finer map of the second stage beside the result of v3's ASPP (1802.02611, section 3.1)."""
+    """Adds a decoder: the finer map of the second stage beside what v3's ASPP gives.
+
+    Source: arXiv 1802.02611, section 3.1.
+    """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
         super().__init__()
@@ -171,7 +179,7 @@ def atrous_conv(in_channels: int, out_channels: int, rate: int) -> nn.Sequential
 
 
 class ASPP(nn.Module):
-    """A map → features: a 1×1, an atrous 3×3 a rate and the mean of all places, side by side, mixed by a 1×1."""
+    """A map → features: a 1×1, an atrous 3×3 a rate and the mean of all places, mixed by a 1×1."""
 
     def __init__(self, in_channels: int, channels: int, rates: list[int]):
         super().__init__()
@@ -186,9 +194,10 @@ class ASPP(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features, upsampled to a finer map of the backbone and laid beside it, mixed by a 3×3 convolution.
+    """Features, upsampled to a finer map of the backbone and laid beside it, mixed by a 3×3.
 
-    The finer map is halved in channels first, so that it does not outweigh the features (1802.02611, section 3.1).
+    The finer map is halved in channels first, so that it does not outweigh the features
+    (1802.02611, section 3.1).
     """
 
     def __init__(self, channels: int, fine_channels: int, out_channels: int):

@@ -1,8 +1,8 @@
-"""Fully convolutional networks (Long, Shelhamer, Darrell 2015; arXiv 1411.4038). Built in lesson 05.
+"""Fully convolutional networks (Long, Shelhamer, Darrell; arXiv 1411.4038). Built in lesson 05.
 
-A classifier whose every layer is a convolution scores all places of a picture at once, coarsely: one score for 32×32
-pixels (FCN-32s). Scores of earlier, finer layers are added on the way back up (FCN-16s, FCN-8s). `FCN` is the course's
-slim one, `FCN.paper` the original.
+A classifier whose every layer is a convolution scores all places of a picture at once, coarsely:
+one score for 32×32 pixels (FCN-32s). Scores of earlier, finer layers are added on the way back up
+(FCN-16s, FCN-8s). `FCN` is the course's slim one, `FCN.paper` the original.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class FCN(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
     A narrow VGG with batch normalisation as backbone; a head of two convolutions where VGG has its
-    fully connected layers; a 1×1 convolution that scores each place. FCN-32s upsamples these scores 32
-    times at once; FCN-16s first doubles them and adds scores of the fourth stage; FCN-8s adds those of
-    the third stage, too. Lesson 05.
+    fully connected layers; a 1×1 convolution that scores each place. FCN-32s upsamples these scores
+    32 times at once; FCN-16s first doubles them and adds scores of the fourth stage; FCN-8s adds
+    those of the third stage, too. Lesson 05.
 
     As in the paper all score layers start at zero, doubling starts as bilinear interpolation and is
-    learnt, and the last upsampling stays bilinear. Unlike in the paper, no layer shifts the picture:
-    poolings round up, and what is upsampled beyond the finer map, or beyond the picture, is cut off on
-    the right and below.
+    learnt, and the last upsampling stays bilinear. Unlike in the paper, no layer shifts the
+    picture: poolings round up, and what is upsampled beyond the finer map, or beyond the picture,
+    is cut off on the right and below.
 
     Args:
         num_classes: Scores of each pixel.
@@ -81,7 +81,7 @@ class FCN(SegmentationModel):
 
     @staticmethod
     def paper(num_classes: int = 21, *, stride: int = 8, pretrained: bool = False) -> PaperFCN:
-        """The original network on VGG-16: see PaperFCN. pretrained=True fetches torchvision's weights (528 MB)."""
+        """The original network: see PaperFCN. pretrained=True fetches torchvision's (528 MB)."""
         if not pretrained:
             return PaperFCN(num_classes, stride=stride)
         from torchvision.models import VGG16_Weights, vgg16
@@ -90,10 +90,10 @@ class FCN(SegmentationModel):
 
     @staticmethod
     def grown_from(coarser: FCN | PaperFCN) -> FCN | PaperFCN:
-        """A network of half the stride with all weights of `coarser`; its new skip adds zero until it is trained.
+        """A network of half the stride with all weights of `coarser`; the new skip adds zero.
 
-        So the paper trains 16s from 32s, and 8s from 16s (section 4.2). Its output is that of `coarser`
-        but for the way up: ×2 and then ×16 is not ×32.
+        So the paper trains 16s from 32s, and 8s from 16s (section 4.2). Its output is that of
+        `coarser` but for the way up: ×2 and then ×16 is not ×32.
         """
         finer = type(coarser)(**coarser.config | {"stride": coarser.stride // 2})
         finer.load_state_dict(coarser.state_dict(), strict=False)  # the new skip is what the coarser one lacks
@@ -101,7 +101,7 @@ class FCN(SegmentationModel):
 
 
 def vgg_backbone(in_channels: int, width: int) -> Backbone:
-    """Five stages as in VGG-16, with fewer convolutions: one in the first, where maps are large, two in the others."""
+    """Five stages as in VGG-16, with fewer convolutions: one in the first, two in the others."""
 
     def stage(*channels: int) -> nn.Sequential:
         return nn.Sequential(*map(conv_bn_relu, channels[:-1], channels[1:]), nn.MaxPool2d(2, ceil_mode=True))
@@ -116,7 +116,7 @@ def vgg_backbone(in_channels: int, width: int) -> Backbone:
 
 
 def doubling(channels: int) -> nn.ConvTranspose2d:
-    """A transposed convolution to twice the height and width that starts as bilinear upsampling, and is learnt."""
+    """A transposed convolution to twice the size: bilinear at first, and learnt."""
     layer = nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.eye(channels)[:, :, None, None] * bilinear_kernel(2))

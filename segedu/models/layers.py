@@ -1,4 +1,4 @@
-"""What the architectures share: a network's contract, its first step, and the layers that several are built from."""
+"""What the architectures share: a network's contract, its first step, and layers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class SegmentationModel(nn.Module):
     """A network's contract: all that fitting, predicting, saving and loading ask of it. Lesson 04.
 
-    - It is built by keywords, and keeps them, with all defaults, as `config`, in values that JSON can
-      hold: `type(model)(**model.config)` is the same network, untrained. `segedu.load` finds the class
-      by its name in `segedu.models`.
+    - It is built by keywords, and keeps them, with all defaults, as `config`, in values that JSON
+      can hold: `type(model)(**model.config)` is the same network, untrained. `segedu.load` finds
+      the class by its name in `segedu.models`.
     - It takes pictures (N, in_channels, H, W), floats in 0…1, of any H, W ≥ 32. `in_channels` is in
       `config`, unless it is 3. Normalisation is its own first step, with numbers that are buffers.
     - It gives logits (N, num_classes, H, W); a network that gives more returns a named tuple whose
@@ -48,8 +48,8 @@ class Normalise(nn.Module):
     """(N, in_channels, H, W) in 0…1 → the same, shifted and scaled channel by channel. Lesson 04.
 
     Args:
-        in_channels: 3 take ImageNet's numbers; any other count takes 0.5 and 0.25. They are buffers:
-            saved, never trained.
+        in_channels: 3 take ImageNet's numbers; any other count takes 0.5 and 0.25. They are
+            buffers: saved, never trained.
     """
 
     def __init__(self, in_channels: int):
@@ -108,10 +108,10 @@ class Backbone(nn.ModuleList):
 
 
 class FixedBilinear(nn.Module):
-    """Bilinear upsampling, channel by channel, by a transposed convolution that is never trained. Lesson 05.
+    """Bilinear upsampling by a transposed convolution that is never trained. Lesson 05.
 
-    (N, channels, h, w) → height (h + 1) · factor − 2 · padding, width alike. At the border it fades to
-    zero, where interpolation would repeat the last place.
+    (N, channels, h, w) → height (h + 1) · factor − 2 · padding, width alike. At the border it fades
+    to zero, where interpolation would repeat the last place.
 
     Args:
         channels: Of the map.
@@ -129,14 +129,14 @@ class FixedBilinear(nn.Module):
 
 
 def bilinear_kernel(factor: int) -> torch.Tensor:
-    """(2 · factor, 2 · factor) weights of bilinear upsampling by an even factor: a pyramid whose sum is factor²."""
+    """(2 · factor, 2 · factor) weights of bilinear upsampling: a pyramid whose sum is factor²."""
     distance = (torch.arange(2 * factor) - (factor - 0.5)).abs()
     tent = 1 - distance / factor
     return tent[:, None] * tent[None, :]
 
 
 def zero_score(in_channels: int, num_classes: int) -> nn.Conv2d:
-    """A 1×1 convolution to one score a class that starts at zero: every class is as likely, and a skip adds nothing."""
+    """A 1×1 convolution to one score a class that starts at zero: every class is as likely."""
     layer = nn.Conv2d(in_channels, num_classes, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -144,20 +144,21 @@ def zero_score(in_channels: int, num_classes: int) -> nn.Conv2d:
 
 
 def crop(maps: torch.Tensor, like: torch.Tensor, offset: int = 0) -> torch.Tensor:
-    """The part of `maps` that has the height and width of `like`, from row and column `offset` on."""
+    """The part of `maps` as high and wide as `like`, from row and column `offset` on."""
     height, width = like.shape[-2:]
     return maps[..., offset : offset + height, offset : offset + width]
 
 
 def pad_to_stride(x: torch.Tensor, stride: int, mode: str = "replicate") -> torch.Tensor:
-    """(N, C, H, W) with rows below and columns on the right, so that H and W are multiples of `stride` plus 1.
+    """(N, C, H, W) with rows below and columns on the right, up to multiples of `stride` plus 1.
 
-    Places of a map of this stride then lie on the first pixel, the last, and every stride-th between. Lesson 08.
+    Places of a map of this stride then lie on the first pixel, the last, and every stride-th
+    between. Lesson 08.
     """
     height, width = x.shape[-2:]
     return F.pad(x, (0, (1 - width) % stride, 0, (1 - height) % stride), mode=mode)
 
 
 def upsample(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bilinear upsampling to (height, width) `size`; the first and last places lie on the first and last pixels."""
+    """Bilinear upsampling to (height, width) `size`: corner places lie on corner pixels."""
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)

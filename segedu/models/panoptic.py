@@ -1,7 +1,8 @@
-"""Panoptic-DeepLab (Cheng et al., arXiv 1911.10194): classes, and centres with arrows to them, from one backbone.
+"""Panoptic-DeepLab (Cheng et al.; arXiv 1911.10194): classes and objects from one backbone.
 
-Two branches look at the same map. One gives classes as DeepLab does; the other, which knows no classes, a heat map with
-a peak in the middle of each object, and for each pixel the way to its object's middle. Lesson 12.
+Two branches look at the same map. One gives classes as DeepLab does; the other, which knows no
+classes, a heat map with a peak in the middle of each object, and for each pixel the way to its
+object's middle. Lesson 12.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ class PanopticOutput(NamedTuple):
 
     Attributes:
         logits: (N, num_classes, H, W).
-        centres: (N, 1, H, W): about 1 in the middle of an object, about 0 away from any; not confined to
-            0…1.
-        offsets: (N, 2, H, W): rows and columns, in pixels, from a pixel to its object's middle; of no
-            meaning elsewhere.
+        centres: (N, 1, H, W): about 1 in the middle of an object, about 0 away from any; not
+            confined to 0…1.
+        offsets: (N, 2, H, W): rows and columns, in pixels, from a pixel to its object's middle; of
+            no meaning elsewhere.
     """
 
     logits: torch.Tensor
@@ -34,16 +35,17 @@ class PanopticOutput(NamedTuple):
 
 
 class PanopticDeepLab(SegmentationModel):
-    """PanopticOutput(logits, centres, offsets) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
+    """PanopticOutput for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
     The backbone is DeepLab's, and each branch begins as DeepLab v3+'s head does, with its sizes and
     names, so that one may start with what it has learnt: ASPP, then a decoder to a quarter of the
-    picture. Here a second decoder leads to half of it. The branch of the objects is half as wide. From
-    it come the centres and the offsets, each by a 3×3 and a 1×1 convolution. `losses.panoptic_loss`
-    trains it, `instance_segmentation(…, method="centres")` reads objects from it. Lesson 12.
+    picture. Here a second decoder leads to half of it. The branch of the objects is half as wide.
+    From it come the centres and the offsets, each by a 3×3 and a 1×1 convolution.
+    `losses.panoptic_loss` trains it, `instance_segmentation(…, method="centres")` reads objects
+    from it. Lesson 12.
 
-    Departures from the paper: the finer maps are those of stride 4 and 2 where it has 8 and 4, for small
-    pictures; no separable convolutions; the backbone is the slim one.
+    Departures from the paper: the finer maps are those of stride 4 and 2 where it has 8 and 4, for
+    small pictures; no separable convolutions; the backbone is the slim one.
 
     Args:
         num_classes: Scores of each pixel.
@@ -93,7 +95,7 @@ class PanopticDeepLab(SegmentationModel):
 
 
 class Branch(nn.Module):
-    """The features of a backbone of this width → (N, channels / 2, h, w), as large as the first stage's map."""
+    """The features of a backbone → (N, channels / 2, h, w), as large as the first stage's map."""
 
     def __init__(self, width: int, channels: int, rates: tuple[int, ...]):
         super().__init__()

@@ -1,6 +1,7 @@
-"""FCN and DeepLab as published, on VGG-16: the papers' sizes, inputs and parameters. Lessons 05 and 08.
+"""FCN and DeepLab as published, on VGG-16: the papers' sizes and inputs. Lessons 05 and 08.
 
-`FCN.paper` and `DeepLab.paper` are the doors. U-Net as published is `PaperUNet`, in unet.py: no backbone is under it.
+`FCN.paper` and `DeepLab.paper` are the doors. U-Net as published is `PaperUNet`, in unet.py: no
+backbone is under it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PAPER_RATES = {"largefov": (12,), "aspp-s": (2, 4, 8, 12), "aspp-l": (6, 12, 18,
 
 
 class CaffeInput(nn.Module):
-    """(N, 3, H, W) red-green-blue in 0…1 → blue-green-red in 0…255 minus the training pictures' mean of each."""
+    """(N, 3, H, W) red-green-blue in 0…1 → blue-green-red in 0…255 minus the mean of each."""
 
     def __init__(self):
         super().__init__()
@@ -38,20 +39,20 @@ def vgg16_backbone() -> nn.Sequential:
 
 
 class PaperFCN(SegmentationModel):
-    """The paper's FCN: logits (N, num_classes, H, W) for pictures (N, 3, H, W), red-green-blue in 0…1.
+    """The paper's FCN: logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1. Lesson 05.
 
     As released with the paper: the first convolution pads 100, so that the 7×7 layer, which pads
-    nothing, finds a place in any picture; poolings round up; score layers start at zero; all upsampling
-    is bilinear and fixed (the conference paper learns all but the last). What the maps have shifted is
-    cropped by offsets that follow from strides and pads. Convolutions start by He's rule. Parameters
-    for 21 classes: 134,346,581 (32s), 134,357,354 (16s), 134,362,751 (8s). Lesson 05.
+    nothing, finds a place in any picture; poolings round up; score layers start at zero; all
+    upsampling is bilinear and fixed (the conference paper learns all but the last). What the maps
+    have shifted is cropped by offsets that follow from strides and pads. Convolutions start by He's
+    rule. Parameters for 21 classes: 134,346,581 (32s), 134,357,354 (16s), 134,362,751 (8s).
 
     Args:
         num_classes: Scores of each pixel.
         stride: 32, 16 or 8, as in FCN.
-        inputs: What the first layer is given: "caffe", the paper's convention, blue-green-red in 0…255
-            minus the mean of each, or "torchvision", that of torchvision's weights. Both are done in
-            here, so that from outside a picture is red-green-blue in 0…1 as everywhere.
+        inputs: What the first layer is given: "caffe", the paper's convention, blue-green-red in
+            0…255 minus the mean of each, or "torchvision", that of torchvision's weights. Both are
+            done in here, so that from outside a picture is red-green-blue in 0…1 as everywhere.
 
     Raises:
         ValueError: For another stride or other inputs.
@@ -109,10 +110,11 @@ def check_fcn_stride(stride: int) -> None:
 
 
 def transplanted(vgg: nn.Module, num_classes: int = 21, *, stride: int = 8) -> PaperFCN:
-    """The paper's FCN with all layers of a torchvision VGG-16 but its last, which scores other classes.
+    """The paper's FCN with all layers of a torchvision VGG-16 but the last, which scores.
 
-    A fully connected layer is a convolution whose kernel is as large as its input: the first, on 512
-    maps of 7×7, is a 7×7 convolution, the second a 1×1. The net normalises pictures as torchvision does.
+    A fully connected layer is a convolution whose kernel is as large as its input: the first, on
+    512 maps of 7×7, is a 7×7 convolution, the second a 1×1. The net normalises pictures as
+    torchvision does.
     """
     net = PaperFCN(num_classes, stride=stride, inputs="torchvision")
     net.backbone.load_state_dict(vgg.features.state_dict())
@@ -123,7 +125,7 @@ def transplanted(vgg: nn.Module, num_classes: int = 21, *, stride: int = 8) -> P
 
 
 class Grid(NamedTuple):
-    """Where the places of a map lie in the picture: place i is centred on pixel first + i · step."""
+    """Where the places of a map lie: place i is centred on the picture's pixel first + i · step."""
 
     step: float = 1
     first: float = 0
@@ -133,15 +135,16 @@ class Grid(NamedTuple):
         return Grid(self.step * stride, self.first + self.step * ((kernel - 1) / 2 - padding))
 
     def upsampled(self, factor: int) -> Grid:
-        """The grid behind FixedBilinear(factor): its kernel has 2 · factor rows, and nothing is padded."""
+        """The grid behind FixedBilinear(factor): a kernel of 2 · factor rows, nothing padded."""
         step = self.step / factor
         return Grid(step, self.first - step * (2 * factor - 1) / 2)
 
 
 def crop_offsets(stride: int) -> dict[str, int]:
-    """How many rows and columns to leave out of each map of PaperFCN so that places meet: {"pool4": 5, "image": 27}.
+    """How many rows and columns to leave out of each map: {"pool4": 5, "image": 27} for FCN-16s.
 
-    The release computes them in the same way, from the strides, kernels and pads of the layers between.
+    The release computes them in the same way, from the strides, kernels and pads of the layers
+    between.
     """
     image = Grid()
     grid = image.convolved(3, padding=100)  # all later 3×3 convolutions pad 1 and shift nothing
@@ -163,13 +166,14 @@ class PaperDeepLab(SegmentationModel):
     """The paper's DeepLab: logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1.
 
     As released: poolings are 3×3 and pad 1, of stride 2, 2, 2, 1, 1; the three convolutions of the
-    fifth stage have dilation 2; each path is an atrous 3×3 and a 1×1 of 1024 channels, each with ReLU
-    and dropout ½, and a 1×1 that scores; scores are summed. (The first release also has a 3×3 mean
-    pooling before its atrous 3×3; the second has none.) The input is "caffe" as in PaperFCN. Pictures
-    are padded by its mean (zeros) to 8n + 1 rows and columns, and the scores upsampled bilinearly, as
-    the release does for its results; for training it shrinks the *labels* by 8 instead, see `scores`.
-    Convolutions start by He's rule (the release starts from a classifier), those that score from a
-    Gaussian of 0.01. 20,505,429 parameters for LargeFOV with 21 classes, 37,877,652 for ASPP. Lesson 08.
+    fifth stage have dilation 2; each path is an atrous 3×3 and a 1×1 of 1024 channels, each with
+    ReLU and dropout ½, and a 1×1 that scores; scores are summed. (The first release also has a 3×3
+    mean pooling before its atrous 3×3; the second has none.) The input is "caffe" as in PaperFCN.
+    Pictures are padded by its mean (zeros) to 8n + 1 rows and columns, and the scores upsampled
+    bilinearly, as the release does for its results; for training it shrinks the *labels* by 8
+    instead, see `scores`. Convolutions start by He's rule (the release starts from a classifier),
+    those that score from a Gaussian of 0.01. 20,505,429 parameters for LargeFOV with 21 classes,
+    37,877,652 for ASPP. Lesson 08.
 
     Args:
         num_classes: Scores of each pixel.
@@ -208,7 +212,7 @@ class PaperDeepLab(SegmentationModel):
             nn.init.normal_(path[-1].weight, std=0.01)
 
     def scores(self, image: torch.Tensor) -> torch.Tensor:
-        """(N, num_classes, h, w): scores of the places, which lie on every eighth pixel, the first included."""
+        """(N, num_classes, h, w): scores of places on every eighth pixel, from the first on."""
         x = pad_to_stride(self.normalise(image), 8, mode="constant")  # (N, 3, 8h − 7, 8w − 7)
         x = self.backbone(x)  # (N, 512, h, w)
         return torch.stack([path(x) for path in self.paths]).sum(0)  # (N, num_classes, h, w)

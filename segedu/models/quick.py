@@ -1,6 +1,7 @@
-"""A U-Net that works at a part of the picture's size: what a minute of training on a CPU is best spent on. Lesson 06.
+"""A U-Net that works at a part of the picture's size, to learn within a minute on a CPU. Lesson 06.
 
-Nothing in here is the paper's; data/results/learning_per_minute.json and 06_quarter.json say what each part is worth.
+Nothing in here is the paper's; data/results/learning_per_minute.json and 06_quarter.json say what
+each part is worth.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from segedu.models.unet import beside, chain, check_depth, pad_to_multiple, star
 class QuickUNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
-    A U-Net, padded and with batch normalisation, that works at 1/stride of the picture's size: at half
-    the size it is about three times as fast as at the whole, with the same width. Lessons 06 and 07.
+    A U-Net, padded and with batch normalisation, that works at 1/stride of the picture's size: at
+    half the size it is about three times as fast as at the whole, with the same width. Lessons 06
+    and 07.
 
     Args:
         num_classes: Scores of each pixel.
@@ -27,13 +29,13 @@ class QuickUNet(SegmentationModel):
         width: Channels at the largest size at which it works.
         depth: How often this size is halved, ≥ 1.
         stride: 1, 2, 4 or 8.
-        stem: How the picture gets to that size. "shuffle": the pixels of each stride × stride square go
-            in as the channels of one place. "strided": by 3×3 convolutions with stride 2, whose channels
-            double up to `width`.
-        upsampling: How maps and scores grow. "shuffle": by weights that each pixel has of its own, in
-            transposed convolutions and in the scores of a place's pixels, so lines one pixel wide can be
-            drawn. "bilinear": bilinearly, maps after a 1×1 convolution that halves their channels,
-            scores from one a place and class.
+        stem: How the picture gets to that size. "shuffle": the pixels of each stride × stride
+            square go in as the channels of one place. "strided": by 3×3 convolutions with stride 2,
+            whose channels double up to `width`.
+        upsampling: How maps and scores grow. "shuffle": by weights that each pixel has of its own,
+            in transposed convolutions and in the scores of a place's pixels, so lines one pixel
+            wide can be drawn. "bilinear": bilinearly, maps after a 1×1 convolution that halves
+            their channels, scores from one a place and class.
         convolutions: How many 3×3 convolutions work at each size: 2 as in the paper, or 1.
         skips: As in UNet.
 

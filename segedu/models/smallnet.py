@@ -1,4 +1,4 @@
-"""The network of the first lessons: two steps down, four looks around, one step up. Built in lesson 04."""
+"""The network of the first lessons: two steps down, four looks around, one up. Lesson 04."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class SmallNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
     Two strided convolutions bring the picture to a quarter of its height and width; dilated
-    convolutions see ever wider without shrinking it further; a 1×1 convolution scores each place, and
-    the scores are upsampled bilinearly. Lesson 04.
+    convolutions see ever wider without shrinking it further; a 1×1 convolution scores each place,
+    and the scores are upsampled bilinearly. Lesson 04.
 
     Args:
         num_classes: Scores of each pixel.

@@ -1,6 +1,7 @@
-"""U-Net (Ronneberger, Fischer, Brox; arXiv 1505.04597): down to see widely, up to see finely. Built in lesson 06.
+"""U-Net (Ronneberger, Fischer, Brox; arXiv 1505.04597): down and up again. Built in lesson 06.
 
-`PaperUNet` is the paper's figure 1, line by line. `UNet` is the same network with a choice of width, depth and parts.
+`PaperUNet` is the paper's figure 1, line by line. `UNet` is the same network with a choice of
+width, depth and parts.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu
 class PaperUNet(SegmentationModel):
     """U-Net as published: (N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388).
 
-    23 convolutions without padding, ReLU, no batch normalisation, dropout ½ at the end of the way down:
-    31,030,658 parameters with one channel in and two classes. Other sizes: see `output_size`. The paper
-    does not say how grey values come in; (grey − ½)/¼ gives them about the unit variance that its
-    initial weights are meant to keep. The authors' release differs from the figure in one more ReLU,
-    after each transposed convolution. Lesson 06.
+    23 convolutions without padding, ReLU, no batch normalisation, dropout ½ at the end of the way
+    down: 31,030,658 parameters with one channel in and two classes. Other sizes: see `output_size`.
+    The paper does not say how grey values come in; (grey − ½)/¼ gives them about the unit variance
+    that its initial weights are meant to keep. The authors' release differs from the figure in one
+    more ReLU, after each transposed convolution. Lesson 06.
 
     Args:
         num_classes: Scores of each pixel.
@@ -79,10 +80,11 @@ class PaperUNet(SegmentationModel):
 class UNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1.
 
-    `depth` times two convolutions and a 2×2 max pool lead down, and each time the channels double; two
-    convolutions work at the bottom; `depth` times a 2×2 transposed convolution doubles height and width
-    and halves the channels, what was seen at this size on the way down is put beside it (the skip), and
-    two convolutions join both. Weights start as the paper says, see `start_gaussian`. Lesson 06.
+    `depth` times two convolutions and a 2×2 max pool lead down, and each time the channels double;
+    two convolutions work at the bottom; `depth` times a 2×2 transposed convolution doubles height
+    and width and halves the channels, what was seen at this size on the way down is put beside it
+    (the skip), and two convolutions join both. Weights start as the paper says, see
+    `start_gaussian`. Lesson 06.
 
     Args:
         num_classes: Scores of each pixel.
@@ -90,15 +92,15 @@ class UNet(SegmentationModel):
         width: Channels at full size.
         depth: How often height and width are halved, ≥ 1.
         padding: True: 3×3 convolutions keep the size, and any H, W will do: the last column and row
-            are repeated up to multiples of 2^depth, and the logits cut back. False, as in the paper:
-            each loses a pixel at every edge, so the logits belong to the middle of the picture;
-            `output_size` says how many there are, and which sizes do not work.
+            are repeated up to multiples of 2^depth, and the logits cut back. False, as in the
+            paper: each loses a pixel at every edge, so the logits belong to the middle of the
+            picture; `output_size` says how many there are, and which sizes do not work.
         batch_norm: Batch normalisation between convolution and ReLU; the paper has none.
         residual: Each pair of convolutions adds to its input instead of replacing it.
-        skips: False leaves the skips away. Upsampling then keeps its channels, so that the convolutions
-            after it are as wide as with skips: there are more parameters, not fewer.
-        dropout: The probability at the end of the way down: in the last map before the last pool, and
-            at the bottom.
+        skips: False leaves the skips away. Upsampling then keeps its channels, so that the
+            convolutions after it are as wide as with skips: there are more parameters, not fewer.
+        dropout: The probability at the end of the way down: in the last map before the last pool,
+            and at the bottom.
 
     Raises:
         ValueError: For a depth under 1, and for a picture whose size `output_size` refuses.
@@ -173,7 +175,10 @@ class UNet(SegmentationModel):
 
 
 class Residual(nn.Module):
-    """Convolutions whose result is added to what went in (He et al., arXiv 1512.03385, section 3.2)."""
+    """Convolutions whose result is added to what went in.
+
+    Source: He et al., arXiv 1512.03385, section 3.2.
+    """
 
     def __init__(self, convolutions: nn.Sequential, in_channels: int, out_channels: int):
         super().__init__()
@@ -186,38 +191,39 @@ class Residual(nn.Module):
 
 
 def two_convolutions(in_channels: int, out_channels: int, *, residual: bool = False, **form) -> nn.Module:
-    """Two 3×3 convolutions, each with its ReLU; form: `padding` and `batch_norm` of `conv_bn_relu`."""
+    """Two 3×3 convolutions and their ReLUs; form: `padding`, `batch_norm` of `conv_bn_relu`."""
     layers = chain([in_channels, out_channels, out_channels], **form)
     return Residual(layers, in_channels, out_channels) if residual else layers
 
 
 def chain(channels: list[int], **form) -> nn.Sequential:
-    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `conv_bn_relu`."""
+    """3×3 convolutions from each of `channels` to the next, in a row; form: of `conv_bn_relu`."""
     return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in conv_bn_relu(i, o, **form)))
 
 
 def beside(skip: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The middle of `skip`, as high and wide as `x`, and `x`: their channels one after the other."""
+    """The middle of `skip`, as high and wide as `x`, then `x`: their channels in one map."""
     return torch.cat([centre_crop(skip, x), x], dim=1)
 
 
 def centre_crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The middle of (N, C, H, W) `larger`, as high and wide as `like`; all of it where both have one size."""
+    """The middle of (N, C, H, W) `larger`, as high and wide as `like`."""
     top, left = ((a - b) // 2 for a, b in zip(larger.shape[-2:], like.shape[-2:], strict=True))
     return larger[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 
 
 def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """(N, C, H, W) with its last column and row repeated, so that H and W are multiples of `multiple`."""
+    """(N, C, H, W) with the last column and row repeated, up to multiples of `multiple`."""
     height, width = x.shape[-2:]
     return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
 
 def unpadded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
-    """The (height, width) of an unpadded U-Net's logits, the middle of a picture of (height, width) `size`.
+    """The (height, width) of an unpadded U-Net's logits for a picture of (height, width) `size`.
 
-    Two convolutions lose 4 places, each of 2^level pixels, at every level down, at the bottom and up
-    again: 4 · (1 + 2 + … + 2^depth + … + 2 + 1) pixels, 184 at depth 4. Every pool must see an even size.
+    Two convolutions lose 4 places, each of 2^level pixels, at every level down, at the bottom and
+    up again: 4 · (1 + 2 + … + 2^depth + … + 2 + 1) pixels, 184 at depth 4. Every pool must see an
+    even size.
 
     Raises:
         ValueError: For a size that does not fit; it names the next that does.
@@ -240,9 +246,9 @@ def check_depth(depth: int) -> None:
 
 
 def start_gaussian(layer: nn.Module) -> None:
-    """Weights of a convolution from a Gaussian of standard deviation √(2/N), N the connections into one unit.
+    """Gaussian weights, standard deviation √(2/N), N the connections into one unit; biases zero.
 
-    Biases are zero. Source: arXiv 1505.04597, section 3.
+    Source: arXiv 1505.04597, section 3.
     """
     if isinstance(layer, nn.Conv2d):
         connections = layer.weight[0].numel()
