@@ -2,16 +2,22 @@
 export OMP_WAIT_POLICY := PASSIVE
 START := python3 start.py
 
-.PHONY: lab test test-fast notebooks lint bench prove clean
+.PHONY: lab copy test test-fast lowest notebooks lint bench prove clean
 
 lab: ## open the lessons in my_lessons/;  ARGS=--no-browser on a server;  FRESH=1 for a new working copy
 	@$(START) lab $(if $(FRESH),--fresh) $(ARGS)
 
-test: ## every test and every notebook
+copy: ## the lessons without their answers, in my_lessons/ or in ARGS=folder; installs nothing
+	@$(START) copy $(ARGS)
+
+test: ## the fast tests with one thread, then every test and every notebook;  ARGS=… only what they say
 	@$(START) test $(ARGS)
 
 test-fast: ## the tests that train nothing, under three minutes
 	@$(START) fast $(ARGS)
+
+lowest: ## every test and every notebook with the oldest versions that pyproject.toml allows, in .venv-lowest
+	@$(START) lowest $(ARGS)
 
 notebooks: ## run the lessons and store their outputs;  ARGS="04 --avx2" for one of them, at a laptop's pace
 	@$(START) notebooks $(ARGS)
@@ -26,4 +32,4 @@ prove: ## run the lessons as other machines would: how far is each assert from f
 	@$(START) prove $(ARGS)
 
 clean: ## remove what can be made again; my_lessons/ stays
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest build dist *.egg-info .pytest_cache .ruff_cache

@@ -3,11 +3,9 @@
 import importlib
 
 from segedu import datasets, losses, masks, metrics, models, transforms
-from segedu.checkpoints import load, save
-from segedu.inference import semantic_segmentation
-from segedu.instances import instance_segmentation
+from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.runtime import device, seed_everything
-from segedu.training import evaluate, fit
+from segedu.training import evaluate, fit, load, save
 
 __version__ = "0.1.0"
 

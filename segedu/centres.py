@@ -19,7 +19,12 @@ def centre_targets(instances: torch.Tensor, *, sigma: float = 2.0) -> tuple[torc
     offsets: for each pixel of an object the rows and columns to its centre, so that row + offset is the centre's row;
         0 outside of objects, where they are not to be learnt.
     sigma: in pixels. The paper has 8 for pictures of 1025 × 2049; an object's peak should not swallow its neighbour's.
+    Raises ValueError for instances of another shape, or of ids below 0 (looked for on the CPU only).
     """
+    if instances.ndim != 3:
+        raise ValueError(f"instances must be (N, H, W), got {tuple(instances.shape)}; one map alone: instances[None].")
+    if instances.device.type == "cpu" and instances.numel() and instances.min() < 0:
+        raise ValueError(f"instances holds {instances.min().item()}; object ids are whole numbers ≥ 0, and 0 is none.")
     height, width = instances.shape[-2:]
     rows, columns = (torch.arange(side, dtype=torch.float32, device=instances.device) for side in (height, width))
     heat = torch.zeros(len(instances), 1, height, width, device=instances.device)
@@ -49,8 +54,11 @@ def find_centres(heat: np.ndarray, *, threshold: float = 0.1, window: int = 7) -
 
     A peak is at least `threshold`, and nothing in the window × window pixels around it is higher. Of equal ones in one
     window the first in reading order stays, where a plain comparison with the maximum would keep them all.
+    window: odd. Raises ValueError for another one.
     Source: as above, section 3.2 (its key-point non-maximum suppression: window 7, threshold 0.1).
     """
+    if window not in range(1, 2**31, 2):
+        raise ValueError(f"window={window} should be an odd number of pixels, at least 1.")
     from scipy import ndimage  # `import segedu` stays without scipy
 
     peaks = (heat == ndimage.maximum_filter(heat, window, mode="nearest")) & (heat >= threshold)

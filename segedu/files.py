@@ -1,4 +1,4 @@
-"""The only door to disk and network: shipped files, data folders, checksummed fetching, whole-or-nothing writes."""
+"""Shipped files, data folders, checksummed fetching (the only door to the network), whole-or-nothing writes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import sys
+import unicodedata
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -30,6 +31,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 class DataMissing(FileNotFoundError):
     """A real data set, or a part of it, is not on this machine; the message holds the one line that brings it."""
+
+
+class NoSuchFolder(NotADirectoryError, ValueError):
+    """SEGEDU_DATA names no folder."""
 
 
 class FetchError(OSError):
@@ -98,6 +103,7 @@ def find_data(name: str, root: str | os.PathLike | None = None, holding: Sequenc
     Looks in `root` and nowhere else, if it is given; without it in the folder that the variable SEGEDU_DATA names
     (if set and not empty), then in cache_folder(). In each, the data set is the subfolder `name` (capitals do not
     matter) or the folder itself; `holding` names subfolders that it must have to count.
+    In root and SEGEDU_DATA ~ and $VARIABLES are filled in.
     Raises ValueError where SEGEDU_DATA is a relative path, NotADirectoryError where it names no folder.
     """
     for place in _places(root):
@@ -127,6 +133,25 @@ def cache_folder() -> Path:
     return base / "segedu"
 
 
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """{name without suffix: path} of the pictures in a folder, sorted; no folder has none. Suffixes in any case.
+
+    Hidden files, such as macOS's ._a.png, are no pictures. Names are composed (Unicode's NFC), as macOS may store the
+    same umlaut in two ways. Raises ValueError where two files have one name (a.png and a.PNG, a.jpg and a.png).
+    """
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file():
+            name = unicodedata.normalize("NFC", path.stem)
+            if name in found:
+                raise ValueError(
+                    f"{folder} has two pictures of one name, {found[name].name} and {path.name}. "
+                    "Take one of them away: nothing says which is meant."
+                )
+            found[name] = path
+    return found
+
+
 def find_picture(folder: Path, path: str) -> Path | None:
     """The file `path` inside `folder`, or the same picture stored with another suffix (JPEG for PNG), or None."""
     wanted = folder / path
@@ -154,18 +179,27 @@ def fetch_command(data: RealData, root: str | os.PathLike | None = None) -> str:
 
 def _places(root: str | os.PathLike | None) -> list[Path]:
     if root is not None:
-        return [Path(root).expanduser().resolve()]
+        return [expanded(root).resolve()]
     places = [cache_folder()]
     if named := os.environ.get("SEGEDU_DATA"):
-        if not Path(named).is_absolute():
+        place = expanded(named)
+        if not place.is_absolute():
             raise ValueError(
                 f"SEGEDU_DATA is {named!r}, a relative path, which would mean another folder for each notebook. "
-                f"Give the whole path, perhaps {str(Path(named).resolve())!r}, or unset it."
+                f"Give the whole path, perhaps {str(place.resolve())!r}, or unset it."
             )
-        if not Path(named).is_dir():
-            raise NotADirectoryError(f"SEGEDU_DATA is {named!r}, but there is no such folder. Correct it, or unset it.")
-        places.insert(0, Path(named))
+        if not place.is_dir():
+            meant = "" if str(place) == named else f", here {str(place)!r}"
+            raise NoSuchFolder(
+                f"SEGEDU_DATA is {named!r}{meant}, but there is no such folder. Make or correct it, or unset it."
+            )
+        places.insert(0, place)
     return places
+
+
+def expanded(path: str | os.PathLike) -> Path:
+    """The path with ~ and $VARIABLES filled in, which a shell does, but neither %env nor a quoted string."""
+    return Path(os.path.expanduser(os.path.expandvars(path)))
 
 
 # Fetching
@@ -178,7 +212,7 @@ def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
     second call continues an interrupted one, and is also the way to check a folder.
     Raises FetchError at the first file that no source has.
     """
-    place = cache_folder() if root is None else Path(root).expanduser().resolve()
+    place = cache_folder() if root is None else expanded(root).resolve()
     place.mkdir(parents=True, exist_ok=True)
     wanted = manifest(data)
     inside = any((place / path.split("/")[0]).is_dir() for path in wanted if "/" in path)

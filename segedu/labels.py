@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ class LabelTable:
     names:   one name a class, in the order of the ids 0 … len(table) − 1.
     colours: one (red, green, blue) a class, each 0…255.
     things:  the names of the classes whose objects can be counted (cars); the others are stuff (sky).
-    Raises ValueError where the numbers of names and colours differ, or a name or a colour occurs twice.
+    Raises ValueError where the numbers of names and colours differ, a name or a colour occurs twice, a colour is not of
+    whole numbers 0…255, or there are more than 255 classes: an id of 255 means "ignore".
     """
 
     names: tuple[str, ...]
@@ -28,15 +30,32 @@ class LabelTable:
     things: tuple[str, ...] = ()
 
     def __post_init__(self):
+        for kind in ("names", "things"):
+            if isinstance(getattr(self, kind), str):
+                raise ValueError(f"{kind}={getattr(self, kind)!r} is one text; a label table has several, in a tuple.")
+            object.__setattr__(self, kind, tuple(getattr(self, kind)))
+        object.__setattr__(self, "colours", tuple(map(tuple, self.colours)))
+        for colour in self.colours:
+            if len(colour) != 3 or not all(value in range(256) for value in colour):
+                raise ValueError(
+                    f"The colour {colour} is no (red, green, blue) of whole numbers 0…255; of parts in 0…1: "
+                    "tuple(round(255 * part) for part in colour)"
+                )
         if len(self.names) != len(self.colours):
             raise ValueError(
                 f"A label table needs one colour a name, got {len(self.names)} names and {len(self.colours)} colours."
             )
+        if len(self.names) > IGNORE_INDEX:
+            raise ValueError(
+                f"A label table holds {IGNORE_INDEX} classes at most, got {len(self.names)}: in masks 255 means "
+                "“ignore”, and uint8 ends there. Leave classes out, or join rare ones."
+            )
         for kind, values in (("name", self.names), ("colour", self.colours)):
-            twice = sorted({value for value in values if values.count(value) > 1})
+            twice = sorted(value for value, count in Counter(values).items() if count > 1)
             if twice:
                 raise ValueError(f"The {kind} {twice[0]!r} stands twice in the label table; each class needs its own.")
-        unknown = [name for name in self.things if name not in self.names]
+        known = set(self.names)
+        unknown = [name for name in self.things if name not in known]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is among the things but not among the names {self.names}.")
 

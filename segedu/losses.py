@@ -6,12 +6,14 @@ At the end Panoptic-DeepLab's (lesson 12), and the weights by which U-Net learns
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from segedu.centres import centre_targets
+from segedu.ids import ignored_id, object_ids
 from segedu.labels import IGNORE_INDEX
 
 # Objects farther away than this many sigma count as infinitely far in the border weights: exp(−5²/2) = 4e-6.
@@ -22,31 +24,33 @@ def cross_entropy(
     logits: torch.Tensor,
     target: torch.Tensor,
     *,
-    class_weights: torch.Tensor | None = None,
+    class_weights: torch.Tensor | Sequence[float] | None = None,
     pixel_weights: torch.Tensor | None = None,
-    ignore_index: int = IGNORE_INDEX,
+    ignore_index: int | None = IGNORE_INDEX,
 ) -> torch.Tensor:
     """The mean of −log softmax(logits)[true class] over the pixels that count: a scalar, in nats.
 
     logits:        (N, C, H, W) real numbers, not yet through a softmax.
     target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels are in neither sum nor divisor.
-    class_weights: (C,) ≥ 0; a pixel counts as often as its class weighs, and the sum is divided by the sum of weights.
+    class_weights: (C,) ≥ 0, a tensor, array or list; a pixel counts as often as its class weighs, and the sum is
+                   divided by the sum of weights.
     pixel_weights: (N, H, W) ≥ 0, such as U-Net's border weights; multiplied with the class weights.
+    ignore_index: one value, also a class; None ignores nothing.
     A batch in which every pixel is ignored (or weighs nothing) gives 0 with a gradient of zeros, where torch's own
     function gives NaN.
-    Raises TypeError or ValueError, as a sentence, for a target of the wrong kind, shape or range.
+    Raises TypeError or ValueError, as a sentence, for a target or weights of the wrong kind, shape or range.
     """
     counted = _counted(logits, target, ignore_index)
-    loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignore_index)
+    loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignored_id(ignore_index))
     weights = counted.to(loss.dtype)
     if class_weights is not None:
-        weights = weights * class_weights.to(loss)[target.where(counted, 0)]
+        weights = weights * _weights(class_weights, "class_weights", (logits.shape[1],), loss)[target.where(counted, 0)]
     if pixel_weights is not None:
-        weights = weights * pixel_weights.to(loss)
+        weights = weights * _weights(pixel_weights, "pixel_weights", loss.shape, loss)
     return (loss * weights).sum() / weights.sum().clamp(min=torch.finfo(loss.dtype).tiny)
 
 
-def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int | None = IGNORE_INDEX) -> torch.Tensor:
     """1 − the mean soft Dice score of the classes that occur in the batch: a scalar in 0…1.
 
     Soft Dice of a class is 2·Σ p·g / (Σ p + Σ g), sums over the batch's counted pixels, p its softmax probability and
@@ -62,7 +66,7 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int =
 
 
 def focal_loss(
-    logits: torch.Tensor, target: torch.Tensor, *, gamma: float = 2.0, ignore_index: int = IGNORE_INDEX
+    logits: torch.Tensor, target: torch.Tensor, *, gamma: float = 2.0, ignore_index: int | None = IGNORE_INDEX
 ) -> torch.Tensor:
     """The mean over the counted pixels of (1 − p)^gamma · (−log p), p the probability of the true class: a scalar.
 
@@ -70,13 +74,17 @@ def focal_loss(
     logits, target, ignored pixels, errors: as in `cross_entropy`. Source: Lin et al., arXiv 1708.02002, section 3.
     """
     counted = _counted(logits, target, ignore_index)
-    loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignore_index)
+    if not gamma >= 0:
+        raise ValueError(f"gamma={gamma} should be at least 0.")
+    loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignored_id(ignore_index))
     # expm1 keeps 1 − p exact where p is close to 1, and the clamp keeps the power's gradient finite at p = 1
     wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(loss.dtype).eps)
     return (wrong**gamma * loss * counted).sum() / counted.sum().clamp(min=1)
 
 
-def lovasz_softmax(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+def lovasz_softmax(
+    logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int | None = IGNORE_INDEX
+) -> torch.Tensor:
     """A smooth stand-in for 1 − mean IoU over the classes that occur in the batch: a scalar in 0…1.
 
     Where every probability is 0 or 1 it equals 1 − mean IoU of those classes; between, it is the Lovász extension.
@@ -100,7 +108,7 @@ def panoptic_loss(
     sigma: float = 2.0,
     centre_weight: float = 50.0,
     offset_weight: float = 0.2,
-    class_weights: torch.Tensor | None = None,
+    class_weights: torch.Tensor | Sequence[float] | None = None,
 ) -> torch.Tensor:
     """Three losses of a PanopticOutput in one sum, a scalar: of its classes, its centres and its offsets.
 
@@ -148,12 +156,10 @@ def border_weight_map(
     """
     from scipy import ndimage  # here, because it takes long to import and is needed nowhere else in training
 
-    ids = np.asarray(instances)
-    if ids.dtype.kind not in "bui":
-        raise TypeError(f"Object ids are whole numbers, got {ids.dtype}: instances.astype(int), if they are whole.")
-    if ids.ndim != 2 or ids.size == 0 or ids.min() < 0:
-        raise ValueError(f"instances must be one (height, width) map of ids ≥ 0, got shape {ids.shape}.")
-    if w0 < 0 or sigma <= 0:
+    ids = object_ids(instances, "The map of objects")
+    if min(class_weights, default=-1) < 0 or len(class_weights) != 2:
+        raise ValueError(f"class_weights={class_weights} should be two numbers ≥ 0, of background and objects.")
+    if not (w0 >= 0 and sigma > 0):
         raise ValueError(f"w0={w0} should be at least 0 and sigma={sigma} above 0.")
     reach = math.ceil(FAR * sigma)
     nearest, second = np.full((2, *ids.shape), np.inf)
@@ -169,7 +175,7 @@ def border_weight_map(
     return torch.from_numpy(np.where(ids == 0, background + gap, inside).astype(np.float32))
 
 
-def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> torch.Tensor:
+def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | None) -> torch.Tensor:
     """(N, H, W) boolean: the pixels that are not ignored. Raises a sentence if logits and target do not fit."""
     classes = logits.shape[1] if logits.ndim == 4 else None
     if classes is None:
@@ -184,19 +190,30 @@ def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> t
         raise ValueError(f"The target must be (N, H, W) = {expected} class ids, got shape {tuple(target.shape)}.{cure}")
     if target.dtype != torch.int64:
         raise TypeError(f"The target must be int64 class ids, got {target.dtype}: use target.long().")
-    counted = target != ignore_index
+    counted = target != ignored_id(ignore_index)
     # Looking at values stops a GPU's queue; there `fit` has looked at the first batch, and torch asserts by itself.
     if target.device.type == "cpu":
         wrong = target[counted & ((target < 0) | (target >= classes))]
         if len(wrong):
             raise ValueError(
                 f"The target holds {wrong[0].item()} at {len(wrong)} pixels, but the logits know the classes "
-                f"0 … {classes - 1}, and {ignore_index} is ignored."
+                f"0 … {classes - 1}, and {'nothing' if ignore_index is None else ignore_index} is ignored."
             )
     return counted
 
 
-def _pixels(logits: torch.Tensor, target: torch.Tensor, ignore_index: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _weights(weights, name: str, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """The weights as a tensor like the loss. Raises ValueError for another shape, on the CPU also for wrong values."""
+    weights = (weights if isinstance(weights, torch.Tensor) else torch.tensor(np.array(weights, float))).to(like)
+    if weights.shape != tuple(shape):
+        raise ValueError(f"{name} must be of shape {tuple(shape)}, got {tuple(weights.shape)}.")
+    if weights.device.type == "cpu" and not ((weights >= 0) & weights.isfinite()).all():
+        wrong = weights[~((weights >= 0) & weights.isfinite())][0].item()
+        raise ValueError(f"{name} must be finite and at least 0, they hold {wrong}.")
+    return weights
+
+
+def _pixels(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Probabilities and one-hot truth of the counted pixels, each (P, C)."""
     counted = _counted(logits, target, ignore_index)
     probabilities = logits.softmax(1).movedim(1, -1)[counted]

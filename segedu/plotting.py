@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
-from segedu.inference import picture_tensor
+from segedu.ids import class_ids, map_list
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
+from segedu.masks.checking import as_bytes
+from segedu.pictures import picture_tensor
 
 # Okabe and Ito's colours that every kind of colour vision tells apart; curves also differ by their dashes.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BLACK = (
@@ -61,22 +63,23 @@ def panels(
         A dict {"name": maps, …} as prediction draws one column for each, each followed by its error.
     error: draw where prediction and truth differ: right white, wrong dark, ignored hatched grey.
     titles: one a column, in place of "image", "truth", ….   legend: name the classes that occur, below the figure.
+    Raises MaskError for maps that hold no class ids, ValueError where there are not as many maps as pictures.
     """
     rows = _rows(image)
     columns: list[tuple[str, str, list]] = [("image", "image", rows)]
-    truths = None if truth is None else _rows(truth, maps=True)
+    truths = None if truth is None else _maps(truth, "truth", len(rows))
     if truths is not None:
         columns.append(("truth", "map", truths))
     several = isinstance(prediction, dict)
     named = prediction if several else {} if prediction is None else {"prediction": prediction}
     for name, maps in named.items():
-        maps = _rows(maps, maps=True)
+        maps = _maps(maps, name, len(rows))
         columns.append((name, "map", maps))
         if truths is not None and error:
             wrong = [_error(p, t) for p, t in zip(maps, truths, strict=True)]
             columns.append((f"error of {name}" if several else "error", "error", wrong))
     names = titles or [name for name, _, _ in columns]
-    height, width = np.asarray(columns[-1][2][0]).shape[:2] if len(columns) > 1 else picture_tensor(rows[0]).shape[1:]
+    height, width = columns[-1][2][0].shape if len(columns) > 1 else picture_tensor(rows[0]).shape[1:]
     inches = min(_INCHES_WIDE / len(columns), 4.5)
     below = 0.5 if legend else 0.0
     figure, axes = plt.subplots(
@@ -117,7 +120,11 @@ def pictures(named: dict, *, columns: int | None = None) -> Figure:
 
 
 def overlay(image, mask, labels: LabelTable, *, opacity: float = 0.5, axis: plt.Axes | None = None) -> Figure:
-    """A figure of the picture with the class map over it; ignored pixels hatched, classes named below."""
+    """A figure of the picture with the class map over it; ignored pixels hatched, classes named below.
+
+    Raises MaskError for a map that holds no class ids, ValueError for one of another size than the picture.
+    """
+    mask = _fitting(mask, picture_tensor(image).shape[1:])
     figure = axis.figure if axis else plt.figure(layout="constrained", figsize=(5.5, 4.5))
     axis = axis or figure.add_subplot()
     axis.set_axis_off()
@@ -129,7 +136,7 @@ def overlay(image, mask, labels: LabelTable, *, opacity: float = 0.5, axis: plt.
 
 def add_legend(figure: Figure, labels: LabelTable, maps: Sequence) -> None:
     """Name below the figure the classes that occur in the class maps, and "ignored" if it occurs."""
-    present = np.unique(np.concatenate([np.unique(np.asarray(m)) for m in maps])) if maps else []
+    present = np.unique(np.concatenate([np.unique(class_ids(m)) for m in maps])) if maps else []
     patches = [
         Patch(facecolor=np.array(labels.colours[i]) / 255, edgecolor="black", linewidth=0.4, label=labels.names[i])
         for i in present
@@ -195,17 +202,37 @@ def confusion(matrix, labels: LabelTable) -> Figure:
     return figure
 
 
-def _rows(pictures, maps: bool = False) -> list:
+def _fitting(mask, size) -> np.ndarray:
+    """The class ids (H, W) uint8 of a mask, which must be of this size."""
+    ids = _ids(mask)
+    if ids.shape != tuple(size):
+        raise ValueError(f"The mask is {ids.shape}, its picture {tuple(size)} (height, width); they must be one size.")
+    return ids
+
+
+def _ids(mask) -> np.ndarray:
+    return as_bytes(class_ids(mask), "The mask")
+
+
+def _rows(pictures) -> list:
     """One picture or many, as a list."""
     if isinstance(pictures, (list, tuple)):
         return list(pictures)
-    dimensions = getattr(pictures, "ndim", None)
-    return list(pictures) if dimensions == (3 if maps else 4) else [pictures]
+    return list(pictures) if getattr(pictures, "ndim", None) == 4 else [pictures]
 
 
-def _error(prediction, truth) -> np.ndarray:
+def _maps(maps, name: str, count: int) -> list[np.ndarray]:
+    """One class map or many, as a list of uint8 arrays, as many as there are pictures."""
+    maps = [_ids(mask) for mask in map_list(maps, f"The maps of {name!r}")]
+    if len(maps) != count:
+        raise ValueError(f"There are {count} pictures, but {len(maps)} maps of {name!r}; each picture needs one.")
+    return maps
+
+
+def _error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(H, W): 0 right, 1 wrong, 255 ignored."""
-    prediction, truth = np.asarray(prediction), np.asarray(truth)
+    if prediction.shape != truth.shape:
+        raise ValueError(f"The prediction is {prediction.shape}, the truth {truth.shape}; they must be one size.")
     return np.where(truth == IGNORE_INDEX, IGNORE_INDEX, prediction != truth)
 
 
@@ -213,8 +240,7 @@ def _draw_image(axis, image, labels) -> None:
     axis.imshow(picture_tensor(image).permute(1, 2, 0).numpy(), interpolation="nearest")
 
 
-def _draw_map(axis, mask, labels: LabelTable, opacity: float = 1.0) -> None:
-    mask = np.asarray(mask)
+def _draw_map(axis, mask: np.ndarray, labels: LabelTable, opacity: float = 1.0) -> None:
     axis.imshow(labels.palette[mask], alpha=opacity, interpolation="nearest")
     _hatch_ignored(axis, mask)
 

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from segedu import runtime
-from segedu.inference import picture_tensor
+from segedu.ids import MaskError, class_ids
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.losses import cross_entropy
+from segedu.masks.checking import as_bytes
+from segedu.pictures import picture_tensor
 
 
 def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], brush: float = 5) -> np.ndarray:
@@ -39,9 +41,13 @@ def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], b
 def painted_over(image, mask: np.ndarray, labels: LabelTable) -> np.ndarray:
     """(H, W, 3) uint8: the picture, with the painted pixels of `mask` (those that are not 255) in their class's colour.
 
-    image: in any form that inference.picture_tensor takes. mask: (H, W) class ids, as draw_strokes makes it.
+    image: in any form that pictures.picture_tensor takes. mask: (H, W) class ids, as draw_strokes makes it.
+    Raises MaskError for a mask that holds no class ids or is of another size.
     """
+    mask = as_bytes(class_ids(mask), "The mask")
     pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    if mask.shape != pixels.shape[:2]:
+        raise MaskError(f"The mask is {mask.shape}, its picture {pixels.shape[:2]}; they must be one size.")
     return np.where((mask == IGNORE_INDEX)[..., None], pixels, labels.palette[mask])
 
 
@@ -71,7 +77,7 @@ def learn_from_strokes(
 
     Its class map is inference.semantic_segmentation(network, image), its logits network(picture[None]). `steps` of Adam
     with rate 0.01 on the cross-entropy of the painted pixels; all the others are ignored.
-    image: in any form that inference.picture_tensor takes. strokes, labels, brush: as in draw_strokes.
+    image: in any form that pictures.picture_tensor takes. strokes, labels, brush: as in draw_strokes.
     seed: fixes the first weights; the caller's random state is as it was afterwards.
     Raises ValueError where fewer than two classes are painted, and what draw_strokes and picture_tensor raise.
     """

@@ -14,6 +14,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from segedu.inputs import height_and_width
+
 # The side, in pixels, of the tiles for which the U-Net paper gives its elastic strength.
 PAPER_TILE = 572
 
@@ -34,10 +36,15 @@ def augment(
     scale: by how much things grow, drawn evenly in log(scale) as zooming is felt. The window is size / scale and never
            leaves the picture, so that nothing has to be filled in: where it would, the scale is the smallest that fits.
            With size=None scales below 1 leave the picture whole. (1, 1) takes windows without scaling.
-    Raises what check_joint raises, and ValueError for a scale that is not 0 < low ≤ high or a colour outside 0…1.
+    Raises what check_joint raises, and ValueError for a size that is no (height, width), a scale that is not 0 < low ≤
+    high, a colour outside 0…1, and, when it is called, for colours of pictures that have neither 1 nor 3 channels.
     """
-    low, high = scale
-    if not 0 < low <= high:
+    size = None if size is None else height_and_width(size)
+    try:
+        low, high = (float(factor) for factor in scale)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not 0 < low <= high < math.inf:
         raise ValueError(f"scale={scale} should be (low, high) with 0 < low ≤ high, such as (0.5, 2.0).")
     if not 0 <= colour <= 1:
         raise ValueError(f"colour={colour} should lie in 0…1; 0 leaves the colours alone.")
@@ -45,13 +52,13 @@ def augment(
     if flip:
         steps.append(v2.RandomHorizontalFlip())
     if colour:
-        steps.append(v2.ColorJitter(brightness=colour, contrast=colour, saturation=colour))
+        steps.append(_Colours(brightness=colour, contrast=colour, saturation=colour))
     return v2.Compose(steps)
 
 
 def resize(size: tuple[int, int]) -> _Resize:
     """A transform to (height, width) `size`, called with (image, mask[, instances]). Raises what check_joint raises."""
-    return _Resize(size)
+    return _Resize(height_and_width(size))
 
 
 def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
@@ -139,15 +146,31 @@ class _Window:
         return tuple(_resized(functional.crop(item, top, left, height, width), size) for item in sample)
 
 
+class _Colours(v2.ColorJitter):
+    """torchvision's, with a sentence for pictures that it does not know."""
+
+    def forward(self, *sample: torch.Tensor):
+        if (channels := sample[0].shape[-3]) not in (1, 3):
+            raise ValueError(
+                f"The image has {channels} channels; brightness, contrast and saturation are changed in 1 or 3. Leave "
+                "the colours alone: augment(…, colour=0)"
+            )
+        return super().forward(*sample)
+
+
 def _resized(item: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if isinstance(item, tv_tensors.Mask):
         # torchvision resizes masks by "nearest": at a quarter of the size that takes pixels 0, 4, 8, …, while the
-        # picture's are means around 1½, 5½, 9½, …; "nearest-exact" takes 2, 6, 10, … and stays on the picture.
-        mask = functional.resize_image(
-            item.as_subclass(torch.Tensor)[None], list(size), interpolation=v2.InterpolationMode.NEAREST_EXACT
-        )
-        return tv_tensors.wrap(mask[0], like=item)
+        # picture's are means around 1½, 5½, 9½, …; "nearest-exact" takes 2, 6, 10, … and stays on the picture. Places
+        # are resized, not ids: these may be larger than the 2²⁴ up to which float32 counts.
+        rows, columns = (_nearest(full, side) for full, side in zip(item.shape[-2:], size, strict=True))
+        return tv_tensors.wrap(item.as_subclass(torch.Tensor)[..., rows[:, None], columns], like=item)
     return functional.resize(item, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
+
+
+def _nearest(full: int, side: int) -> torch.Tensor:
+    """(side,) int64: the place among `full` pixels that each of `side` pixels shows."""
+    return F.interpolate(torch.arange(full).float()[None, None], size=side, mode="nearest-exact")[0, 0].long()
 
 
 def _mirrored(place: torch.Tensor, side: int) -> torch.Tensor:

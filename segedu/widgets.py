@@ -14,9 +14,9 @@ import traitlets
 from matplotlib.figure import Figure
 from PIL import Image
 
-from segedu.inference import picture_tensor
 from segedu.labels import LabelTable
 from segedu.masks import validate_mask
+from segedu.pictures import picture_tensor
 from segedu.strokes import check_stroke, draw_strokes
 
 try:
@@ -39,7 +39,7 @@ OKABE_ITO = (
 def scribble(image, labels: LabelTable | Sequence[str], *, strokes: Sequence = (), brush: float = 5) -> Scribble:
     """A painter: the picture, a button for every class, “Undo” and “Clear”; mouse, pen and finger draw.
 
-    image: a picture in any form that inference.picture_tensor takes: (3, H, W) floats in 0…1, (H, W, 3) uint8, PIL …
+    image: a picture in any form that pictures.picture_tensor takes: (3, H, W) floats in 0…1, (H, W, 3) uint8, PIL …
     labels: a LabelTable, or at most eight class names (they get colours of their own).
     strokes: what is painted at the start, in the form of strokes.draw_strokes. brush: its diameter in picture pixels.
 

@@ -1,6 +1,6 @@
 """Run lessons as other machines would, as `make prove` does, and tell how far every assert is from failing.
 
-    python tools/prove.py [NAME ...] [--runs N]
+    python -m tools.prove [NAME ...] [--runs N]
 
 NAME is the beginning of a lesson's file name ("04"); without one, all run. A run has first weights that differ in the
 seventh digit, one or two threads, and a processor with its own instructions or with a laptop's (AVX2). Asserts do not
@@ -63,7 +63,7 @@ def run(path: Path, number: int) -> list:
             for index, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, index)
         errors = [
-            {"cell": cell.execution_count, "error": f"{output.ename}: {output.evalue}"}
+            {"cell": cell.execution_count - 1, "error": f"{output.ename}: {output.evalue}"}
             for cell in notebook.cells
             for output in cell.get("outputs", [])
             if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", [])
@@ -71,17 +71,22 @@ def run(path: Path, number: int) -> list:
         return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] + errors
 
 
-def all_runs(path: Path, runs: int) -> list[list]:
-    """The lines of each run of one lesson; as many runs go side by side as there are cores for their threads."""
-    first = run(path, 0)
-    if not any(isinstance(line, int) for line in first):
-        runs = min(runs, KINDS)
-    results, cores = {0: first}, os.cpu_count() or 1
+def side_by_side(path: Path, numbers: list[int]) -> dict[int, list]:
+    """The lines of these runs of one lesson; as many run at once as there are cores for their threads."""
+    results, cores = {}, os.cpu_count() or 1
     for threads in (1, 2):
-        numbers = [number for number in range(1, runs) if machine(number)["threads"] == threads]
+        chosen = [number for number in numbers if machine(number)["threads"] == threads]
         with concurrent.futures.ThreadPoolExecutor(max(1, cores // threads)) as pool:
-            results |= dict(zip(numbers, pool.map(lambda number: run(path, number), numbers), strict=True))
-    return [results[number] for number in range(runs)]
+            results |= dict(zip(chosen, pool.map(lambda number: run(path, number), chosen), strict=True))
+    return results
+
+
+def all_runs(path: Path, runs: int) -> list[list]:
+    """The lines of each run of one lesson: one on each kind of machine, and the others if it trains anything."""
+    results = side_by_side(path, list(range(min(runs, KINDS))))
+    if any(isinstance(line, int) for line in results[0]):
+        results |= side_by_side(path, list(range(len(results), runs)))
+    return [results[number] for number in sorted(results)]
 
 
 def distance(margins: list[float]) -> float:
@@ -100,7 +105,7 @@ def judged(runs: list[list]) -> list[dict]:
         for line in lines:
             if isinstance(line, int):
                 continue
-            claim = (line["cell"] - 1, line.get("source", "the cell stops"))
+            claim = (line["cell"], line.get("source", "the cell stops"))
             if claim not in order:
                 order.append(claim)
             seen[claim] += 1  # an assert in a loop speaks more than once

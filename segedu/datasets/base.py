@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from segedu import files
+from segedu.inputs import height_and_width, whole_number
 from segedu.labels import LabelTable
 
 
@@ -41,6 +43,7 @@ class SegmentationDataset(Dataset):
         raise NotImplementedError(f"{type(self).__name__} must say how a picture is read.")
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        index = self._whole(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"{type(self).__name__} has {len(self)} pictures; there is no picture {index}.")
         index %= len(self)
@@ -56,6 +59,16 @@ class SegmentationDataset(Dataset):
                 raise ValueError(f"{type(self).__name__} knows no single objects; leave out instances=True.")
             sample += (tv_tensors.Mask(torch.from_numpy(objects[0]).long()),)
         return self.transform(*sample) if self.transform else sample
+
+    def _whole(self, index) -> int:
+        """Python's int of an index, which may also be numpy's or a tensor with one number."""
+        try:
+            return whole_number(index, "index", -sys.maxsize)
+        except ValueError:
+            raise TypeError(
+                f"{type(self).__name__} gives one picture for a whole number, not for {index!r}. For several: "
+                "torch.utils.data.Subset(data, range(0, 10)), or [data[i] for i in (3, 5, 7)]."
+            ) from None
 
 
 class StoredDataset(SegmentationDataset):
@@ -79,9 +92,7 @@ class StoredDataset(SegmentationDataset):
         instances: bool = False,
     ):
         super().__init__(transform=transform, instances=instances)
-        if size is not None and (len(size) != 2 or min(size) < 1):
-            raise ValueError(f"size={size!r} is no (height, width) of at least (1, 1).")
-        self.size = size
+        self.size = None if size is None else height_and_width(size)
         try:
             self._paths = find(root)
         except files.DataMissing:

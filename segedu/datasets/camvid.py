@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from segedu import files
 from segedu.datasets.base import StoredDataset
+from segedu.datasets.grey import read_colours, resized
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.masks import read_mask, validate_mask
 
@@ -83,15 +83,11 @@ class CamVid(StoredDataset):
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
-        image = _read_picture(image_path)
+        image = read_colours(image_path, files.fetch_command(CAMVID, image_path.parents[1]))
         mask = read_mask(mask_path, STREET)
         mask[mask == VOID] = IGNORE_INDEX
-        validate_mask(mask, STREET, size=(image.height, image.width), name=str(mask_path))
-        if self.size is not None:
-            width_height = self.size[::-1]
-            image = image.resize(width_height, Image.Resampling.BILINEAR)
-            mask = np.array(Image.fromarray(mask).resize(width_height, Image.Resampling.NEAREST))
-        return np.array(image), mask
+        validate_mask(mask, STREET, size=image.shape[:2], name=str(mask_path))
+        return resized(image, mask, self.size)
 
 
 def _names(split: str, protocol: str) -> list[str]:
@@ -121,18 +117,10 @@ def _find(released: str, names: list[str], root: str | Path | None) -> list[tupl
         else:
             reason = f"CamVid is not in {root}." if root else "CamVid is not on this machine."
         raise files.missing(CAMVID, reason, root)
-    found = [tuple(files.find_picture(folder, f"{part}/{name}.png") for part in parts) for name in names]
+    there = [files.pictures_in(folder / part) for part in parts]
+    found = [tuple(pictures.get(name) for pictures in there) for name in names]
     lacking = [name for name, pair in zip(names, found, strict=True) if None in pair]
     if lacking:
         count = f"{len(lacking)} of {len(names)} pictures or their masks"
         raise files.missing(CAMVID, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
     return found
-
-
-def _read_picture(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError) as error:  # Pillow raises either for a file cut short, and names no file
-        mend = files.fetch_command(CAMVID, path.parents[1])
-        raise OSError(f"{path} cannot be read as a picture ({error}). Fetch it again: {mend}") from error

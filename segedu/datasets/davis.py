@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from segedu import files
 from segedu.datasets.base import StoredDataset
-from segedu.datasets.grey import opened, read_ids, resized
+from segedu.datasets.grey import read_colours, read_ids, resized
 from segedu.labels import OBJECTS
 
 DAVIS = files.RealData(
@@ -63,15 +64,14 @@ class Davis(StoredDataset):
     def clips(root: str | Path | None = None) -> list[str]:
         """The names of the clips that are there, sorted; none where DAVIS is not on this machine."""
         folder = files.find_data(DAVIS.name, root, PARTS)
-        return sorted({path.name for path in folder.glob("JPEGImages/*/*") if path.is_dir()}) if folder else []
+        return sorted({path.name for path in folder.glob("JPEGImages/*/[!.]*") if path.is_dir()}) if folder else []
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
         mend = files.fetch_command(DAVIS, image_path.parents[3])
         ids = read_ids(mask_path, image_path, mend)
         ids[ids == 255] = 1
-        with opened(image_path, mend) as image:
-            pixels, ids = resized(np.array(image.convert("RGB")), ids, self.size)
+        pixels, ids = resized(read_colours(image_path, mend), ids, self.size)
         return pixels, (ids > 0).astype(np.uint8), ids
 
 
@@ -81,13 +81,13 @@ def _find(clip: str, root: str | Path | None) -> list[tuple[Path, Path]]:
     if folder is None:
         reason = f"DAVIS is not in {root}." if root else "DAVIS is not on this machine."
         raise files.missing(DAVIS, reason, root)
-    places = sorted(folder.glob(f"JPEGImages/*/{clip}"), key=lambda place: (place.parent.name != "480p", place))
+    places = folder.glob(f"JPEGImages/*/{glob.escape(clip)}")
+    places = sorted(places, key=lambda place: (place.parent.name != "480p", place))
     if not places:
         known = ", ".join(Davis.clips(root))
         raise files.missing(DAVIS, f"{folder} has no clip {clip!r}; it has {known or 'none'}.", folder)
-    images = sorted(path for path in places[0].iterdir() if path.suffix in files.PICTURE_SUFFIXES)
-    outlines = folder / "Annotations" / places[0].parent.name / clip
-    pairs = [(image, files.find_picture(outlines, f"{image.stem}.png")) for image in images]
+    outlines = files.pictures_in(folder / "Annotations" / places[0].parent.name / clip)
+    pairs = [(image, outlines.get(name)) for name, image in files.pictures_in(places[0]).items()]
     lacking = [image.stem for image, mask in pairs if mask is None]
     if lacking or not pairs:
         what = f"{len(lacking)} of {len(pairs)} outlines, first {lacking[0]}" if lacking else "all pictures"

@@ -1,4 +1,4 @@
-"""What the loaders of pictures with objects share: grey pictures and maps of ids from files, and resizing both."""
+"""What the loaders of pictures share: pictures and maps of ids from files, and resizing both."""
 
 from __future__ import annotations
 
@@ -7,45 +7,91 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segedu.masks import MaskError
+from segedu.ids import MaskError, object_ids
+from segedu.masks.decoding import Decoded, check_upright, decoded, stored_ids
 
 
 def read_grey(path: Path, mend: str) -> np.ndarray:
-    """(H, W) uint8: the picture's grey values; colours become grey, 16 bits become their upper 8.
+    """(H, W) uint8: the picture's grey values; colours become grey, 16 bits become their upper 8, floats are 0…1.
 
-    mend: the command that brings the file again, for the message. Raises OSError that names a damaged file.
+    mend: the command that brings the file again, for the message. Raises OSError that names a damaged file; ValueError
+    for several pages, for a picture that its EXIF data would turn, and for one that would be read as black: floats
+    beyond 0…1, whole numbers of 32 bits, or 16 bits of which only the lower 12 or fewer are used.
     """
-    with opened(path, mend) as image:
-        if image.mode.startswith("I;16") or image.mode == "I":
-            return (np.array(image).astype(np.int64) >> 8).astype(np.uint8)
-        return np.array(image.convert("L"))
+    file = _read(path, mend)
+    if file.picture.mode in ("I", "F") or file.picture.mode.startswith("I;16"):
+        return _eight_bits(np.array(file.picture), path)
+    return np.array(file.picture.convert("L"))
+
+
+def read_colours(path: Path, mend: str) -> np.ndarray:
+    """(H, W, 3) uint8: the picture's colours; a grey one has three equal channels. mend, errors: as in read_grey."""
+    file = _read(path, mend)
+    if file.picture.mode in ("I", "F") or file.picture.mode.startswith("I;16"):
+        return np.repeat(_eight_bits(np.array(file.picture), path)[..., None], 3, axis=2)
+    return np.array(file.picture.convert("RGB"))
 
 
 def read_ids(path: Path, image_path: Path, mend: str) -> np.ndarray:
     """(H, W) int32: the whole numbers that the file holds, as they are. Raises OSError, and MaskError: of another size
-    than its picture, or in colours."""
-    with opened(path, mend) as stored, opened(image_path, mend) as image:
-        if stored.size != image.size:
-            sizes = f"{stored.height}×{stored.width} pixels, its picture {image.height}×{image.width}"
-            raise MaskError(f"{path} has {sizes}; they must be the same. Bring both again: {mend}")
-        if stored.mode not in ("1", "L", "P", "I") and not stored.mode.startswith("I;16"):
-            raise MaskError(f"{path} is a picture of mode {stored.mode!r}, which holds no ids. Bring it again: {mend}")
-        return np.array(stored).astype(np.int32)
+    than its picture, in colours, or in an encoding that changes values (see masks.read_mask)."""
+    file, image = _opened(path, mend), _opened(image_path, mend).picture
+    if file.picture.size != image.size:
+        sizes = f"{file.picture.height}×{file.picture.width} pixels, its picture {image.height}×{image.width}"
+        raise MaskError(f"{path} has {sizes}; they must be the same. Bring both again: {mend}")
+    ids = stored_ids(file, path)
+    if isinstance(ids, Image.Image):
+        raise MaskError(f"{path} is a picture of mode {ids.mode!r}, which holds no ids. Bring it again: {mend}")
+    return object_ids(ids, str(path)).astype(np.int32)
 
 
 def resized(image: np.ndarray, ids: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """The picture (H, W, 1 or 3) uint8, resized antialiased, and the ids (H, W) int32, nearest; None keeps the size."""
+    """The picture (H, W, 1 or 3) uint8, resized antialiased, and the ids (H, W), nearest; None keeps the size."""
     if size is not None:
         image = np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
         ids = np.array(Image.fromarray(ids).resize(size[::-1], Image.Resampling.NEAREST))
     return (image if image.ndim == 3 else image[..., None]), ids
 
 
-def opened(path: Path, mend: str) -> Image.Image:
+def _read(path: Path, mend: str) -> Decoded:
+    """The one upright picture of a file; ValueError for 16 bits a colour of which Pillow would keep nothing."""
+    file = _opened(path, mend)
+    check_upright(file, path)
+    if file.pages > 1 and file.picture.format == "TIFF":
+        raise ValueError(f"{path} holds {file.pages} pages; a picture is one. Write each into a file of its own.")
+    if ";16" in file.stored and not file.picture.mode.startswith("I") and np.max(file.picture) < 16:
+        raise ValueError(
+            f"{path} has 16 bits a colour, but uses 12 of them at most, and would be black. Multiply all pictures of "
+            "the set by 16 (12 bits) or 256 (8 bits), or write them with 8 bits a colour."
+        )
+    return file
+
+
+def _opened(path: Path, mend: str) -> Decoded:
     """The picture of a file, read to its end. mend, errors: as in read_grey."""
     try:
-        image = Image.open(path)
-        image.load()
-        return image
+        return decoded(path)
     except (OSError, SyntaxError) as error:  # Pillow raises either for a file cut short, and names no file
         raise OSError(f"{path} cannot be read as a picture ({error}). Bring it again: {mend}") from error
+
+
+def _eight_bits(values: np.ndarray, path: Path) -> np.ndarray:
+    """(H, W) uint8 of floats in 0…1 or of 16 bits; ValueError for what would become black, or has no known range."""
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f" and low >= 0 and high <= 1:
+        return (255 * values).round().astype(np.uint8)
+    if values.dtype.kind == "f" or values.dtype.itemsize > 2:
+        wanted = "floats must lie in 0…1" if values.dtype.kind == "f" else "whole numbers must have 8 or 16 bits"
+        raise ValueError(
+            f"{path} holds {values.dtype} numbers, {low:.4g} … {high:.4g}; a picture of {wanted}. Divide all pictures "
+            "of the set by the largest value that their camera knows, such as 255: "
+            f'Image.fromarray((np.array(Image.open("{path.name}")) / 255).astype("float32")).save("{path.stem}.tif")'
+        )
+    if 0 < high < 4096:
+        times = 65536 >> max(8, int(high).bit_length())
+        raise ValueError(
+            f"{path} has 16 bits, but its largest value is {high}: it would be read as almost black. If its camera "
+            f"gives fewer bits, multiply all pictures of the set by one number, here {times}: "
+            f'Image.fromarray(np.array(Image.open("{path.name}")) * np.uint16({times})).save("{path.name}")'
+        )
+    return (values >> 8).astype(np.uint8)

@@ -96,7 +96,8 @@ def _find(names: list[str], root: str | Path | None) -> list[tuple[Path, Path]]:
     if folder is None:
         reason = f"Membranes is not in {root}." if root else "Membranes is not on this machine."
         raise files.missing(MEMBRANES, reason, root)
-    found = [tuple(files.find_picture(folder, f"{part}/{name}.png") for part in FOLDERS) for name in names]
+    there = [files.pictures_in(folder / part) for part in FOLDERS]
+    found = [tuple(pictures.get(name) for pictures in there) for name in names]
     lacking = [name for name, pair in zip(names, found, strict=True) if None in pair]
     if lacking:
         count = f"{len(lacking)} of the {len(names)} slices of this split"

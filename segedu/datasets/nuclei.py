@@ -87,9 +87,9 @@ def _find(split: str, root: str | Path | None) -> list[tuple[Path, Path]]:
     if folder is None:
         reason = f"There is no {part} set of Nuclei in {root}." if root else "Nuclei is not on this machine."
         raise files.missing(NUCLEI, reason, root)
-    pictures = (path for path in (folder / part / "images").iterdir() if path.suffix in files.PICTURE_SUFFIXES)
-    images = [path for path in sorted(pictures) if part == "test" or held_out(path.stem) == (split == "val")]
-    masks = [files.find_picture(folder, f"{part}/masks/{path.name}") for path in images]
+    pictures, outlines = (files.pictures_in(folder / part / kind) for kind in PARTS)
+    names = [name for name in pictures if part == "test" or held_out(name) == (split == "val")]
+    images, masks = ([there.get(name) for name in names] for there in (pictures, outlines))
     lacking = [image.name for image, mask in zip(images, masks, strict=True) if mask is None]
     if lacking or not images:
         what = f"{len(lacking)} of {len(images)} masks, first {lacking[0]}" if lacking else "all pictures of this split"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from segedu import files
 from segedu.datasets.base import SegmentationDataset
+from segedu.inputs import height_and_width
 from segedu.labels import IGNORE_INDEX, PHOTOGRAPHS
 from segedu.masks import from_polygons
 
@@ -41,7 +42,7 @@ class Photographs(SegmentationDataset):
         if split != "all":
             raise ValueError(f'Photographs has no split {split!r}; its eight pictures are one split, "all".')
         super().__init__(transform=transform, instances=instances)
-        self.size = size
+        self.size = None if size is None else height_and_width(size)
 
     def __len__(self) -> int:
         return len(self.names)

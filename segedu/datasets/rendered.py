@@ -1,17 +1,14 @@
-"""What the rendered worlds share: their arguments, chance, and smooth noise that are the same on every machine."""
+"""What the data sets of rendered worlds share: their arguments, and how they are checked."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 
 from segedu.datasets.base import SegmentationDataset
-
-Colour = tuple[float, float, float]
+from segedu.inputs import height_and_width, whole_number
 
 
 class RenderedWorld(SegmentationDataset):
@@ -42,12 +39,20 @@ class RenderedWorld(SegmentationDataset):
             low, high = self.knobs[knob]
             if not low <= value <= high:
                 raise ValueError(f"{knob}={value} is out of range; {name} takes {low} … {high}, and 1 is natural.")
-        if len(size) != 2 or min(size) < 32:
-            raise ValueError(f"size={size} does not work; {name} needs (height, width), each at least 32 pixels.")
-        if seed < 0 or (length is not None and length < 1):
-            raise ValueError(f"{name} needs a seed of at least 0 and a length of at least 1, got {seed} and {length}.")
-        self.split, self.seed, self.size, self.settings = split, seed, (int(size[0]), int(size[1])), settings
-        self.length = self.lengths[split] if length is None else length
+        try:
+            self.size = height_and_width(size, least=32)
+        except ValueError:
+            raise ValueError(
+                f"size={size} does not work; {name} needs (height, width), each at least 32 pixels."
+            ) from None
+        try:
+            self.seed = whole_number(seed, "seed", 0)
+            self.length = self.lengths[split] if length is None else whole_number(length, "length", 1)
+        except ValueError:
+            raise ValueError(
+                f"{name} needs a seed of at least 0 and a length of at least 1, whole numbers, got {seed} and {length}."
+            ) from None
+        self.split, self.settings = split, settings
 
     def __len__(self) -> int:
         return self.length
@@ -55,55 +60,3 @@ class RenderedWorld(SegmentationDataset):
     def _chance(self, *path: int) -> np.random.Generator:
         """A source of chance of this split's own; path: what it is for (which picture, which use)."""
         return np.random.default_rng([self.seed, list(self.lengths).index(self.split), *path])
-
-
-class Chance:
-    """Decisions out of uniform random numbers: those are the same in all versions of numpy."""
-
-    def __init__(self, rng: np.random.Generator):
-        blocks = iter(lambda: rng.random(256).tolist(), None)  # the same numbers as one by one, at a fifth of the time
-        self._next = chain.from_iterable(blocks).__next__
-
-    def between(self, low: float, high: float) -> float:
-        return low + (high - low) * self._next()
-
-    def whole(self, low: int, high: int) -> int:
-        """One of low … high − 1."""
-        return low + int((high - low) * self._next())
-
-    def happens(self, probability: float) -> bool:
-        return self._next() < probability
-
-    def pick(self, options: Sequence):
-        return options[int(len(options) * self._next())]
-
-    def count(self, mean: float) -> int:
-        """A whole number with this mean: its lower or its upper neighbour, give or take as much again."""
-        return int(mean * 2 * self._next() + self._next())
-
-    def near(self, colour: Colour, spread: float = 0.2) -> Colour:
-        """A colour like this one: other brightness, and slightly other hue."""
-        gain, (red, green, blue), chance = 1 - spread + 2 * spread * self._next(), colour, self._next
-        return (
-            min(255.0, red * gain * (0.95 + 0.1 * chance())),
-            min(255.0, green * gain * (0.95 + 0.1 * chance())),
-            min(255.0, blue * gain * (0.95 + 0.1 * chance())),
-        )
-
-
-@functools.cache
-def noise(seed: int, coarsest: int, size: int = 256) -> np.ndarray:
-    """(size, size) int32 in about −64 … 64: cloudy noise without seams, its largest spots size / coarsest wide."""
-    rng = np.random.default_rng([seed, coarsest])
-    total, cells, weight = np.zeros((size, size), np.int32), coarsest, 64
-    while cells <= size and weight > 0:
-        grid = rng.integers(-weight, weight + 1, (cells, cells), dtype=np.int32)
-        step = size // cells
-        ramp = np.arange(step, dtype=np.int32)
-        rows = (grid[:, None] * (step - ramp)[:, None] + np.roll(grid, -1, 0)[:, None] * ramp[:, None]).reshape(
-            size, cells
-        )
-        both = rows[:, :, None] * (step - ramp) + np.roll(rows, -1, 1)[:, :, None] * ramp
-        total += both.reshape(size, size) // (step * step)
-        cells, weight = cells * 2, weight // 2
-    return total

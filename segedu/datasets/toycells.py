@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from segedu.datasets._cells.membranes import draw_membranes
-from segedu.datasets._cells.nuclei import draw_nuclei
-from segedu.datasets.rendered import Chance, RenderedWorld
+from segedu.datasets.rendered import RenderedWorld
 from segedu.labels import CELLS
 from segedu.masks import separate
+from segedu.worlds.cells.membranes import draw_membranes
+from segedu.worlds.cells.nuclei import draw_nuclei
+from segedu.worlds.chance import Chance
 
 LOOKS = {"nuclei": draw_nuclei, "membranes": draw_membranes}
 

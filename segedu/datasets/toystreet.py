@@ -8,13 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from segedu.datasets._street.drawing import draw
-from segedu.datasets._street.motion import Motion
-from segedu.datasets._street.plan import plan_street
-from segedu.datasets._street.scene import WEATHERS, Scene
 from segedu.datasets.base import SegmentationDataset
-from segedu.datasets.rendered import Chance, RenderedWorld
+from segedu.datasets.rendered import RenderedWorld
 from segedu.labels import STREET
+from segedu.worlds.chance import Chance
+from segedu.worlds.street.motion import Motion
+from segedu.worlds.street.paint.drawing import draw
+from segedu.worlds.street.scene import WEATHERS, Scene
+from segedu.worlds.street.traffic import plan_street
 
 
 class ToyStreet(RenderedWorld):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from segedu.ids import MaskError, class_ids, object_ids
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
-from segedu.masks.checking import MaskError, class_ids
+from segedu.masks.checking import as_bytes
 
 
 def void_border(mask: np.ndarray, width: int = 1, *, instances: np.ndarray | None = None) -> np.ndarray:
@@ -14,12 +16,17 @@ def void_border(mask: np.ndarray, width: int = 1, *, instances: np.ndarray | Non
 
     A border pixel has another class within `width` rows and columns (a square window); 255 counts as no class, so that
     a second call changes nothing. instances: (H, W) object ids, to draw along the borders between objects as well.
+    Raises MaskError for maps that hold no ids or differ in size, ValueError for a width that is no number of pixels.
     """
-    ids = class_ids(mask, None)
+    width = whole_number(width, "width", 0)
+    ids = as_bytes(class_ids(mask), "The mask")
     border = _near_another_value(ids, width, ignored=IGNORE_INDEX)
     if instances is not None:
         # In a map of objects 255 is an object like any other.
-        border |= _near_another_value(np.asarray(instances), width, ignored=-1)
+        objects = object_ids(instances, "The map of objects")
+        if objects.shape != ids.shape:
+            raise MaskError(f"The mask is {ids.shape}, the map of objects {objects.shape}; they must be one size.")
+        border |= _near_another_value(objects, width, ignored=-1)
     return np.where(border, IGNORE_INDEX, ids).astype(np.uint8)
 
 
@@ -37,11 +44,9 @@ def separate(instances: np.ndarray | torch.Tensor, width: int = 2) -> np.ndarray
     Raises MaskError where `instances` is no (H, W) map of whole numbers ≥ 0, and ValueError for another width.
     Source: U-Net (arXiv 1505.04597, section 3) separates touching cells by morphology before it weighs the gaps.
     """
-    if width < 2 or width % 2:
+    if width not in range(2, 2**31, 2):
         raise ValueError(f"width={width} should be an even number of pixels, at least 2: half comes from each side.")
-    ids = class_ids(instances, None)
-    if ids.min() < 0:
-        raise MaskError(f"The instances hold {ids.min()}; object ids are whole numbers from 1 on, and 0 is none.")
+    width, ids = int(width), object_ids(instances, "The map of objects")
     cut = _near_another_value(ids, width // 2, ignored=0)
     too_thin = np.setdiff1d(ids[cut], ids[~cut])
     return np.where(cut & ~np.isin(ids, too_thin), 0, ids)

@@ -6,11 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from segedu.ids import MaskError, class_ids, first_at, subject
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX, LabelTable
-
-
-class MaskError(ValueError):
-    """A mask that would teach or measure something wrong; the message says where, which value, and the way out."""
 
 
 def validate_mask(
@@ -32,7 +30,7 @@ def validate_mask(
     ids = class_ids(mask, name)
     if size is not None and ids.shape != tuple(size):
         raise _wrong_size(ids.shape, tuple(size), name)
-    check_values(ids, labels if isinstance(labels, int) else len(labels), name)
+    check_values(ids, class_count(labels), name)
     if (ids == IGNORE_INDEX).all():
         raise MaskError(
             f"{subject(name)} holds 255 (ignore) in all of its {ids.size} pixels: there is nothing to learn, and a "
@@ -49,77 +47,18 @@ def validate_mask(
 # What follows serves the other modules of masks, too.
 
 
-def subject(name: str | None) -> str:
-    return name if name else "The mask"
-
-
 def several(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def first_at(where: np.ndarray) -> str:
-    row, column = np.argwhere(where)[0]
-    return f"first at row {row}, column {column}"
-
-
-def class_ids(mask, name: str | None) -> np.ndarray:
-    """(H, W) whole numbers from an array, tensor or PIL picture; MaskError for every other form."""
-    if isinstance(mask, torch.Tensor):
-        mask = mask.detach().cpu()
-        mask = mask.float().numpy() if mask.is_floating_point() else mask.numpy()
-    ids = np.asarray(mask)
-    if ids.dtype.kind not in "buif":
-        raise TypeError(f"{subject(name)} should be an array, tensor or PIL picture, got {type(mask).__name__}.")
-    if ids.size == 0:
-        raise MaskError(f"{subject(name)} has the shape {ids.shape}: no pixel. Was it cropped outside the picture?")
-    if ids.ndim != 2:
-        raise _wrong_shape(ids, name)
-    if ids.dtype.kind == "f":
-        raise _fractions(ids, name)
-    return ids.astype(np.uint8) if ids.dtype.kind == "b" else ids
-
-
-def _wrong_shape(ids: np.ndarray, name: str | None) -> MaskError:
-    start = f"{subject(name)} has the shape {ids.shape}; a mask is (height, width). "
-    if ids.ndim == 3 and 1 in (ids.shape[0], ids.shape[2]):
-        return MaskError(start + "An axis of length 1 is left over: mask = mask.squeeze()")
-    if ids.ndim == 3:
-        for axis in (2, 0):
-            if np.isin(ids, (0, 1)).all() and (ids.sum(axis) == 1).all():
-                return MaskError(
-                    f"{start}It is one-hot: {ids.shape[axis]} planes of 0 and 1 along axis {axis}, one for each class: "
-                    f"mask = mask.argmax({axis})"
-                )
-        if ids.shape[2] in (3, 4) and ids.dtype == np.uint8:
-            pixel = tuple(ids[0, 0, :3].tolist())
-            return MaskError(
-                f"{start}It holds colours, {pixel} at row 0, column 0: "
-                "mask = segedu.masks.from_colours(mask[..., :3], labels)"
-            )
-    return MaskError(start + "Check one mask at a time; a batch (N, H, W) as one tall picture: masks.flatten(0, 1)")
-
-
-def _fractions(values: np.ndarray, name: str | None) -> MaskError:
-    start = f"{subject(name)} holds {values.dtype} numbers; class ids are whole numbers. "
-    between = (values != np.round(values)) | ~np.isfinite(values)
-    if not between.any():
-        return MaskError(f'{start}All are whole, such as {values.max():.1f}: mask = mask.astype("uint8")')
-    found = f"{values[between][0]:.4g} ({first_at(between)}) is no class. "
-    if np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1:
-        return MaskError(
-            f"{start}{found}All lie in {values.min():.4g}…{values.max():.4g}, as after the division by 255 that "
-            'ToTensor makes: mask = (mask * 255).round().astype("uint8")'
-        )
-    return MaskError(
-        f"{start}{found}A resize with interpolation invents such values. Resize the original again with nearest "
-        "neighbour: original.resize((width, height), Image.Resampling.NEAREST)"
-    )
 
 
 def _wrong_size(found: tuple, wanted: tuple, name: str | None) -> MaskError:
     start = f"{subject(name)} is {found[0]} × {found[1]} (height × width), its picture {wanted[0]} × {wanted[1]}. "
     if found == wanted[::-1]:
-        return MaskError(f"{start}Height and width are exchanged: mask = mask.T")
+        return MaskError(
+            f"{start}Height and width are exchanged. If size= came from PIL, whose order is (width, height): "
+            "size=image.size[::-1]. If the picture was turned upright as the EXIF data of its file say: "
+            "mask = np.rot90(mask, -1) for orientation 6, np.rot90(mask) for 8. If neither: mask = mask.T"
+        )
     return MaskError(
         f"{start}If it shows the same scene, resize it with nearest neighbour: "
         f"Image.fromarray(mask).resize(({wanted[1]}, {wanted[0]}), Image.Resampling.NEAREST)"
@@ -144,18 +83,38 @@ def check_values(ids: np.ndarray, num_classes: int, name: str | None) -> None:
             'a resize or JPEG. Cut at the middle: mask = (mask >= 128).astype("uint8")'
         )
     if values[0] < 0:
-        raise MaskError(f"{start}A negative value is often another library's “ignore”: mask[mask < 0] = 255")
+        raise MaskError(f"{start}A negative value is often another library's “ignore”: {_to_void('mask < 0', ids)}")
     if values.tolist() == [num_classes] and ids.min() > 0:
-        raise MaskError(f"{start}No pixel is 0, so the ids start at 1: mask[mask != 255] -= 1")
+        raise MaskError(f"{start}No pixel is 0, so the ids start at 1: {_one_less(ids)}")
     if len(values) == 1:
+        from_one = ""
+        if values[0] == num_classes:
+            from_one = " If 0 is void and the classes are 1, 2, …, as in ADE20K: "
+            from_one += "mask = np.where((mask == 0) | (mask == 255), 255, mask - 1), in every mask of the set."
         raise MaskError(
-            f"{start}If {values[0]} is void: mask[mask == {values[0]}] = 255. "
-            "If it is a class: the label table or num_classes lacks it."
+            f"{start}If {values[0]} is void: {_to_void(f'mask == {values[0]}', ids)}. "
+            f"If it is a class: the label table or num_classes lacks it.{from_one}"
         )
     raise MaskError(
         f"{start}Either the label table is another data set's, or these are grey levels or ids to translate: "
         f"mask = np.select([mask == {values[0]}, mask == {values[1]}], [1, 2], mask)"
     )
+
+
+def class_count(labels) -> int:
+    """The number of classes of a label table, or the number itself, Python's or numpy's."""
+    return len(labels) if hasattr(labels, "__len__") else whole_number(labels, "labels", 1)
+
+
+def _to_void(where: str, ids: np.ndarray) -> str:
+    """The line of Python that sets pixels to 255, also where the array is read-only or its numbers end at 127."""
+    if ids.flags.writeable and np.can_cast(np.uint8, ids.dtype):
+        return f"mask[{where}] = 255"
+    return f"mask = np.where({where}, 255, mask.astype(int))"
+
+
+def _one_less(ids: np.ndarray) -> str:
+    return "mask[mask != 255] -= 1" if ids.flags.writeable else "mask = np.where(mask == 255, 255, mask - 1)"
 
 
 def as_bytes(ids: np.ndarray, name: str) -> np.ndarray:

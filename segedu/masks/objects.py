@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from segedu.ids import MaskError, class_ids, object_ids
 from segedu.labels import IGNORE_INDEX
 from segedu.masks.borders import separate
-from segedu.masks.checking import MaskError, class_ids
 
 
 def object_classes(mask, instances) -> dict[int, int]:
     """{object id: class id}: the class that most of an object's pixels have in the mask; the smaller id of two equals.
 
     mask: (H, W) class ids; 255 has no vote. instances: (H, W) object ids, 0 for none. Arrays or tensors.
-    An object that lies in void alone is left out. Raises MaskError for maps that hold no whole numbers or differ in
-    size. Source: Panoptic-DeepLab (Cheng et al., arXiv 1911.10194, section 3.2, majority vote).
+    An object that lies in void alone is left out. Raises MaskError for maps that hold no whole numbers, differ in size,
+    or hold an object id below 0. Source: Panoptic-DeepLab (Cheng et al., arXiv 1911.10194, section 3.2, majority vote).
     """
-    mask, instances = class_ids(mask, None), class_ids(instances, None)
+    # int64: unsigned numbers have no −classes, and stacked with signed ones they would become floats.
+    mask, instances = class_ids(mask).astype(np.int64), object_ids(instances, "The map of objects").astype(np.int64)
     if mask.shape != instances.shape:
         raise MaskError(f"The mask is {mask.shape}, the map of objects {instances.shape}; they must be one size.")
     counted = (instances != 0) & (mask != IGNORE_INDEX)
@@ -32,5 +33,5 @@ def border_classes(instances, width: int = 2) -> np.ndarray:
     number, half from each of the two objects, exactly the line that `separate` cuts; too thin objects keep all of it.
     Raises as `separate`.
     """
-    ids = class_ids(instances, None)
+    ids = object_ids(instances, "The map of objects")
     return np.where(ids == 0, 0, np.where(separate(ids, width) == 0, 2, 1)).astype(np.uint8)

@@ -10,42 +10,38 @@ import torch
 from PIL import Image
 
 from segedu import files
+from segedu.ids import MaskError, class_ids, first_at, subject
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
-from segedu.masks.checking import MaskError, as_bytes, check_values, class_ids, first_at, several, subject
-
-# Pillow's names of the formats that change pixel values on saving.
-LOSSY_FORMATS = ("JPEG", "MPO")
+from segedu.masks.checking import as_bytes, check_values, several
+from segedu.masks.decoding import decoded, lossy_encoding, stored_ids
 
 
 def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
     """The class ids of a mask file: (H, W) uint8, 255 = ignored.
 
-    Palette and grey pictures hold the ids as they are; RGB is translated by the colours of `labels`; `.npy` holds an
-    array. The ids are not compared with `labels` here: that is validate_mask's work. Raises MaskError for what cannot
-    be class ids: JPEG, a colour that `labels` does not know, fractions, one-hot, a damaged or empty file.
+    Palette and grey pictures of any number of bits hold the ids as they are; RGB is translated by the colours of
+    `labels`; `.npy` holds an array. The ids are not compared with `labels` here: that is validate_mask's work.
+    Raises MaskError for what cannot be class ids: an encoding that changes values (JPEG, also within TIFF, JPEG 2000,
+    lossy WebP), a colour that `labels` does not know, transparent pixels, several pages, a picture that its EXIF data
+    would turn, fractions, one-hot, a damaged or empty file.
     """
     path = Path(path)
     if path.stat().st_size == 0:
         raise MaskError(f"{path} is empty (0 bytes): its writing was interrupted. Copy or export the mask again.")
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         with _damage_named(path):
             stored = np.load(path, allow_pickle=False)
         return as_bytes(class_ids(stored, str(path)), str(path))
-    with path.open("rb") as file, _damage_named(path):
-        picture = Image.open(file)
-        picture.load()
-    if picture.format in LOSSY_FORMATS:
-        raise _lossy(picture, labels, path)
-    if picture.mode == "RGB":
-        return from_colours(picture, labels, name=str(path))
-    if picture.mode == "P":
-        _check_palette_order(picture, labels, path)
-    elif picture.mode not in ("1", "L", "I", "F") and not picture.mode.startswith("I;16"):
-        raise MaskError(
-            f'{path} is a picture of mode "{picture.mode}", which holds no class ids. Save it as palette PNG, grey PNG '
-            f'or RGB: Image.open("{path.name}").convert("RGB").save("{path.stem}_rgb.png")'
-        )
-    return as_bytes(class_ids(picture, str(path)), str(path))
+    with _damage_named(path):
+        file = decoded(path)
+    if lossy_encoding(file) == "JPEG":
+        raise _lossy(file.picture, labels, path)
+    ids = stored_ids(file, path)
+    if isinstance(ids, Image.Image):
+        return from_colours(ids, labels, name=str(path))
+    if file.picture.mode == "P":
+        _check_palette_order(file.picture, labels, path)
+    return as_bytes(class_ids(ids, str(path)), str(path))
 
 
 def write_mask(path: str | Path, mask: np.ndarray | torch.Tensor, labels: LabelTable) -> None:
@@ -77,19 +73,31 @@ def to_colours(mask: np.ndarray | torch.Tensor | Image.Image, labels: LabelTable
     return labels.palette[ids]
 
 
-def from_colours(rgb: np.ndarray | Image.Image, labels: LabelTable, *, name: str | None = None) -> np.ndarray:
+def from_colours(
+    rgb: np.ndarray | Image.Image,
+    labels: LabelTable,
+    *,
+    void: tuple[int, int, int] | None = None,
+    name: str | None = None,
+) -> np.ndarray:
     """The class ids of a mask in colours, (H, W, 3) uint8 → (H, W) uint8; IGNORE_COLOUR is 255 unless a class has it.
 
+    void: one more colour that means 255, such as Pascal VOC's (224, 224, 192).
     name: the file, for the message. Raises MaskError for a colour that is not in `labels`: it is never background.
     """
     rgb = np.asarray(rgb)
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise MaskError(f"{subject(name)} should be (height, width, 3) uint8 colours, got {rgb.shape} {rgb.dtype}.")
     ids, unknown = _look_up(rgb, labels)
+    if void is not None:
+        is_void = (rgb == np.array(void)).all(2) & unknown
+        ids, unknown = np.where(is_void, np.uint8(IGNORE_INDEX), ids), unknown & ~is_void
     if unknown.any():
         colours, counts = np.unique(rgb[unknown], axis=0, return_counts=True)
         colour = colours[counts.argmax()]
         cure = "Read it with a LabelTable(names, colours) that has them, unless anti-aliasing or JPEG made them."
+        if len(colours) == 1:
+            cure += f" If it is void: segedu.masks.from_colours(rgb, labels, void={tuple(colour.tolist())})"
         if (rgb[..., :1] == rgb).all():
             cure = "All three channels are equal, so perhaps they hold the class ids: mask = rgb[..., 0]"
         raise MaskError(
@@ -133,16 +141,20 @@ def _lossy(picture: Image.Image, labels: LabelTable, path: Path) -> MaskError:
 
 
 def _check_palette_order(picture: Image.Image, labels: LabelTable, path: Path) -> None:
-    """MaskError where the palette holds the table's colours in another order: an editor has renumbered the classes."""
+    """MaskError where the palette has a class's colour at another index: an editor has renumbered the classes."""
     palette = np.reshape(picture.getpalette("RGB"), (-1, 3)).astype(np.uint8)
     used = np.unique(np.array(picture))
-    used = used[used < min(len(labels), len(palette))]
-    ids, unknown = _look_up(palette[used][None], labels)
-    if unknown.any() or (ids[0] == used).all():
+    used = used[(used < len(palette)) & (used != IGNORE_INDEX)]
+    ids, unknown = (found[0] for found in _look_up(palette[used][None], labels))
+    # Grey is void, but also the colour of no class: it tells of another order only where all other colours are known.
+    of_class = used < len(labels)
+    moved = (ids != used) & ~unknown & ((ids != IGNORE_INDEX) | (of_class & ~unknown[of_class].any()))
+    if not moved.any():
         return
-    moved = int(used[ids[0] != used][0])
+    void = f", void={tuple(palette[used][unknown][0].tolist())}" if unknown.sum() == 1 else ""
     raise MaskError(
-        f"{path} has the colours of the label table in another order: its index {moved} has the colour of class "
-        f"{ids[0][used == moved][0]}. An editor has renumbered it; trust the colours: "
-        f'mask = segedu.masks.from_colours(Image.open("{path.name}").convert("RGB"), labels)'
+        f"{path} has the colours of the label table in another order: its index {used[moved][0]} has the colour of "
+        f"class {ids[moved][0]}. An editor has renumbered it; trust the colours: "
+        f'mask = segedu.masks.from_colours(Image.open("{path.name}").convert("RGB"), labels{void}). '
+        f'If the ids are right after all: mask = np.array(Image.open("{path.name}"))'
     )

@@ -6,9 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
 
+from segedu.ids import MaskError, whole_numbers
 from segedu.labels import IGNORE_INDEX
-from segedu.masks.checking import MaskError
+
+# How Kaggle's run lengths become a mask; its pixels count column by column, but for Carvana's, where order is "C".
+PAIRS = (
+    "pairs = np.array(text.split(), int).reshape(-1, 2); mask = np.zeros(height * width, bool); "
+    "mask[np.concatenate([np.arange(s - 1, s - 1 + n) for s, n in pairs])] = True; "
+    'mask = mask.reshape((height, width), order="F") (order="C" where they go row by row)'
+)
 
 
 def from_polygons(polygons: Iterable[tuple[int, Sequence]], size: tuple[int, int]) -> np.ndarray:
@@ -17,19 +25,17 @@ def from_polygons(polygons: Iterable[tuple[int, Sequence]], size: tuple[int, int
     polygons: pairs (class id, [(x, y), …]) in pixels, x to the right, y down, (0, 0) the upper left *corner* of the
     picture. A pixel belongs to a polygon that contains its centre (column + ½, row + ½), by the even-odd rule; so the
     square (0, 0), (2, 0), (2, 2), (0, 2) is four pixels. size: (height, width); what lies outside is cut off.
-    Raises MaskError for a polygon of fewer than three points or a class id outside 0…255.
+    An object in several parts is several polygons. Raises MaskError for a polygon of fewer than three points, for
+    points that are NaN, or all in 0…1 (parts of width and height, as YOLO has them), and for a class id that is no
+    whole number in 0…255.
     """
     height, width = size
     mask = np.zeros((height, width), np.uint8)
     for class_id, points in polygons:
-        points = np.asarray(points, float)
-        if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
-            raise MaskError(
-                f"A polygon is a list of at least three (x, y) points, got an array of shape {points.shape}. "
-                "COCO's flat list [x1, y1, x2, y2, …]: np.reshape(flat, (-1, 2))"
-            )
-        if not 0 <= class_id <= IGNORE_INDEX:
-            raise MaskError(f"A polygon has the class id {class_id}; a uint8 mask holds 0…255.")
+        if not isinstance(class_id, int | np.integer) or not 0 <= class_id <= IGNORE_INDEX:
+            of_name = "; of a name: labels.index(name)" if isinstance(class_id, str) else ""
+            raise MaskError(f"A polygon has the class id {class_id!r}; a uint8 mask holds 0…255{of_name}.")
+        points = _checked(points, size)
         # Each edge turns outside into inside or back, from where it crosses a row of pixel centres to the right end.
         turns = np.zeros((height, width + 1), np.int64)
         for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
@@ -43,13 +49,41 @@ def from_polygons(polygons: Iterable[tuple[int, Sequence]], size: tuple[int, int
     return mask
 
 
+def _checked(points, size: tuple[int, int]) -> np.ndarray:
+    """(P, 2) x and y of a polygon's points."""
+    given = points
+    try:
+        points = np.asarray(given, float)
+    except (TypeError, ValueError):  # rows of different lengths
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
+        cure = "COCO's flat list [x1, y1, x2, y2, …]: np.reshape(flat, (-1, 2))"
+        if len(given) and np.ndim(given[0]):
+            cure = (
+                "COCO's `segmentation`, a list of flat lists, is one polygon for each part of the object: "
+                "[(class_id, np.reshape(part, (-1, 2))) for part in segmentation]"
+            )
+        if points.shape in ((1, 2), (2, 2)):
+            cure = "Fewer enclose no pixel: leave it out."
+        raise MaskError(f"A polygon is a list of at least three (x, y) points, got {str(given)[:60]}. {cure}")
+    if not np.isfinite(points).all():
+        wrong = np.argwhere(~np.isfinite(points))[0, 0]
+        raise MaskError(f"Point {wrong} of a polygon is {points[wrong].tolist()}; leave it out: both must be numbers.")
+    if points.min() >= 0 and points.max() <= 1 and max(size) > 1:
+        raise MaskError(
+            "All points of a polygon lie in 0…1, inside of the upper left pixel. If they are parts of width and "
+            "height, as YOLO has them: np.multiply(points, (width, height))"
+        )
+    return points
+
+
 def to_rle(binary: np.ndarray) -> dict[str, list[int]]:
     """COCO's uncompressed run lengths of one (H, W) object: {"size": [H, W], "counts": [zeros, ones, zeros, …]}.
 
     Pixels are counted column by column, and the first count is of zeros, so it is 0 where the first pixel is one.
     Raises MaskError where the mask holds anything but 0 and 1.
     """
-    binary = np.asarray(binary)
+    binary = _zeros_and_ones(binary)
     if binary.ndim != 2 or not np.isin(binary, (0, 1)).all():
         raise MaskError("Run lengths describe one (height, width) object of zeros and ones: to_rle(instances == 7)")
     column_major = binary.ravel(order="F").astype(np.int8)
@@ -59,11 +93,43 @@ def to_rle(binary: np.ndarray) -> dict[str, list[int]]:
 
 
 def from_rle(rle: dict) -> np.ndarray:
-    """The (H, W) boolean mask of run lengths as to_rle makes them. Raises MaskError where they do not fill it."""
-    (height, width), counts = rle["size"], rle["counts"]
-    if isinstance(counts, str | bytes):
+    """The (H, W) boolean mask of run lengths as to_rle makes them. Raises MaskError where they do not fill it.
+
+    Other forms are refused with the way to read them: COCO's compressed text, and pairs of start and length.
+    """
+    counts = rle.get("counts") if isinstance(rle, dict) else rle
+    if isinstance(counts, bytes):
+        counts = counts.decode("ascii", "replace")
+    if isinstance(counts, str) and (not counts or set(counts) <= set("0123456789 \t\n,")) and (" " in counts.strip()):
+        raise _start_length()
+    if isinstance(counts, str) and isinstance(rle, dict):
         raise MaskError("These run lengths are compressed (text, not a list of numbers): pycocotools.mask.decode(rle)")
-    if sum(counts) != height * width or min(counts, default=0) < 0:
-        raise MaskError(f"The run lengths sum to {sum(counts)}, but {height} × {width} are {height * width} pixels.")
+    if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
+        raise MaskError(
+            f'Run lengths are {{"size": [height, width], "counts": [zeros, ones, zeros, …]}}, got {str(rle)[:60]}. '
+            "COCO's compressed text belongs into such a dict; then pycocotools.mask.decode(rle) reads it."
+        )
+    height, width = rle["size"]
+    counts = np.asarray(counts)
+    if counts.ndim == 2 and counts.shape[1:] == (2,):
+        raise _start_length()
+    if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "ui"):
+        raise MaskError(f"The run lengths must be a list of whole numbers, got {str(rle['counts'])[:60]}.")
+    if counts.sum() != height * width or counts.min(initial=0) < 0:
+        raise MaskError(
+            f"The run lengths sum to {counts.sum()}, but {height} × {width} are {height * width} pixels. If they are "
+            f"pairs of start and length, as Kaggle has them: {PAIRS}"
+        )
     values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape((height, width), order="F")
+    return np.repeat(values, counts.astype(np.int64)).reshape((height, width), order="F")
+
+
+def _start_length() -> MaskError:
+    return MaskError(f"These run lengths are pairs of start (from 1) and length, as Kaggle has them: {PAIRS}")
+
+
+def _zeros_and_ones(binary) -> np.ndarray:
+    """The map as an array; floats of 0 and 1 are taken, too."""
+    binary = binary.detach().cpu().numpy() if isinstance(binary, torch.Tensor) else binary
+    floats = isinstance(binary, np.ndarray) and not np.ma.is_masked(binary) and binary.dtype.kind == "f"
+    return np.asarray(binary) if floats else whole_numbers(binary)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
+from segedu.ids import NOTHING, MaskError, ignored_id, whole_numbers
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 from segedu.metrics.semantic import ConfusionMatrix, two_pictures
 
@@ -20,14 +23,24 @@ def border_band(mask: torch.Tensor, width: int) -> torch.Tensor:
     Returns a boolean tensor of the mask's shape. The picture's own edge is no border.
     Source: DeepLab (arXiv 1412.7062, section 5, "along object boundaries") scores such bands as the width grows.
     """
-    if width < 1:
-        raise ValueError(f"The width of the band must be at least 1 pixel, got {width}.")
-    values = torch.as_tensor(mask).as_subclass(torch.Tensor).float()
-    return spread(values, width) != -spread(-values, width)
+    width = whole_number(width, "width", 1)
+    ids = whole_numbers(mask)
+    if ids.ndim not in (2, 3) or (ids.ndim == 3 and ids.shape[2] == 1 < ids.shape[1]):
+        raise MaskError(f"The mask must be (H, W) or (N, H, W), got shape {ids.shape}.")
+    # By their places in the list of ids, which float32 keeps exactly; ids from 2^24 on it would not.
+    places = np.unique(ids, return_inverse=True)[1].reshape(ids.shape)
+    values = torch.from_numpy(places.astype(np.float32))
+    band = spread(values, width) != -spread(-values, width)
+    return band.to(mask.device) if isinstance(mask, torch.Tensor) else band
 
 
 def trimap_curve(
-    prediction, target, num_classes: int, *, widths: Sequence[int] = (1, 2, 4, 8, 16), ignore_index: int = IGNORE_INDEX
+    prediction,
+    target,
+    num_classes: int,
+    *,
+    widths: Sequence[int] = (1, 2, 4, 8, 16),
+    ignore_index: int | None = IGNORE_INDEX,
 ) -> dict[int, ConfusionMatrix]:
     """{width: the confusion matrix of all pixels that lie at most `width` from a true border}, for a growing band.
 
@@ -43,12 +56,13 @@ def trimap_curve(
     {1: 0.5, 3: 0.5}
     """
     prediction, target = two_pictures(prediction, target)
-    bands = {width: target.where(border_band(target, width), ignore_index) for width in widths}
-    return {width: ConfusionMatrix(num_classes, ignore_index).update(prediction, band) for width, band in bands.items()}
+    ignored = ignored_id(ignore_index)
+    bands = {width: target.where(border_band(target, width), ignored) for width in widths}
+    return {width: ConfusionMatrix(num_classes, ignored).update(prediction, band) for width, band in bands.items()}
 
 
 def boundary_iou(
-    prediction, target, num_classes: int, *, width: int | None = None, ignore_index: int = IGNORE_INDEX
+    prediction, target, num_classes: int, *, width: int | None = None, ignore_index: int | None = IGNORE_INDEX
 ) -> torch.Tensor:
     """(num_classes,) float64 in 0…1: IoU of each class's two bands, which lie inside the contours of either side.
 
@@ -65,9 +79,9 @@ def boundary_iou(
     ConfusionMatrix(num_classes, ignore_index).update(prediction, target)  # raises for an id that is no class
     if width is None:
         width = max(1, round(0.02 * math.hypot(*target.shape[-2:])))
-    if width < 1:
-        raise ValueError(f"The width of the band must be at least 1 pixel, got {width}.")
-    prediction = prediction.where(target != ignore_index, ignore_index)
+    width = whole_number(width, "width", 1)
+    counted = target != ignored_id(ignore_index)
+    prediction, target = (ids.where(counted, NOTHING) for ids in (prediction, target))
     scores = []
     for class_id in range(num_classes):
         found, true = (_inner_band(ids == class_id, width) for ids in (prediction, target))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
+from segedu.ids import NOTHING, MaskError, check_objects, ignored_id
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 from segedu.metrics.boundary import spread
 from segedu.metrics.semantic import two_maps, two_pictures
@@ -26,6 +29,12 @@ def rand_error(prediction, target) -> float:
     Source: Arganda-Carreras et al. 2015 (doi 10.3389/fnana.2015.00142, "foreground-restricted Rand scoring"), the score
     of the ISBI challenge's later rounds; without the thinning of borders that is done there before.
     """
+    for name, maps in (("prediction", prediction), ("target", target)):
+        if isinstance(maps, list | tuple) and any(isinstance(one, np.ndarray | torch.Tensor) for one in maps):
+            raise MaskError(
+                f"The {name} is a list; the Rand error is of one picture, or of one volume whose ids are valid in all "
+                "of it: np.stack(maps). Of several pictures take the mean of their errors."
+            )
     prediction, target = two_maps(prediction, target)
     counted = target != 0
     prediction, target = (ids[counted].unique(return_inverse=True)[1] for ids in (prediction, target))
@@ -42,7 +51,7 @@ def size_stratified_iou(
     *,
     sizes: Sequence[int] = (100, 400),
     reach: int = 8,
-    ignore_index: int = IGNORE_INDEX,
+    ignore_index: int | None = IGNORE_INDEX,
 ) -> torch.Tensor:
     """(len(sizes) + 1,) float64 in 0…1: the IoU of one class around its small, its middle and its large objects.
 
@@ -59,8 +68,11 @@ def size_stratified_iou(
     """
     prediction, _ = two_pictures(prediction, target)
     target, instances = two_pictures(target, instances, names=("target", "instances"))
-    if list(sizes) != sorted(set(sizes)) or reach < 0:
-        raise ValueError(f"Sizes must grow and reach must be at least 0, got {tuple(sizes)} and {reach}.")
+    check_objects(instances.numpy(), "The map of objects")
+    reach, ignored = whole_number(reach, "reach", 0), ignored_id(ignore_index)
+    if list(sizes) != sorted(set(sizes)):
+        raise ValueError(f"Sizes must grow, got {tuple(sizes)}.")
+    target = target.where(target != ignored, NOTHING)  # belongs to no class, not even to one that is ignored
     found, joined = torch.zeros(2, len(sizes) + 1, dtype=torch.float64)
     for painted, true, ids in zip(prediction == class_id, target, instances, strict=True):
         of_class = true == class_id
@@ -68,9 +80,7 @@ def size_stratified_iou(
             inside = of_class & (ids == number)
             around = tuple(slice(max(int(at.min()) - reach, 0), int(at.max()) + reach + 1) for at in inside.nonzero().T)
             inside = inside[around]
-            counted = (
-                (spread(inside.float(), reach) > 0) & (inside | ~of_class[around]) & (true[around] != ignore_index)
-            )
+            counted = (spread(inside.float(), reach) > 0) & (inside | ~of_class[around]) & (true[around] != NOTHING)
             alarm = painted[around] & counted
             size = bisect(sizes, int(inside.sum()))
             found[size] += (alarm & inside).sum()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from segedu.ids import check_objects, map_pairs
 from segedu.metrics.semantic import two_maps
 
 
@@ -32,15 +34,14 @@ class Overlap:
         return self.shared / (self.found_area[self.pairs[:, 0]] + self.true_area[self.pairs[:, 1]] - self.shared)
 
 
-def overlap(prediction, target) -> Overlap:
+def overlap(prediction, target, names=("prediction", "target")) -> Overlap:
     """The overlap of two maps of object ids of one shape, 0 for no object; tensors or arrays of integers.
 
     Raises TypeError for numbers that are no integers, ValueError for two shapes or an id below 0.
     """
-    prediction, target = (ids.numpy().ravel() for ids in two_maps(prediction, target))
-    lowest = min(prediction.min(initial=0), target.min(initial=0))
-    if lowest < 0:
-        raise ValueError(f"A map of objects holds {lowest}; ids are whole numbers from 1 on, and 0 is no object.")
+    prediction, target = (ids.numpy().ravel() for ids in two_maps(prediction, target, names))
+    for ids, name in zip((prediction, target), names, strict=True):
+        check_objects(ids, f"The {name}")
     found, found_place, found_area = np.unique(prediction, return_inverse=True, return_counts=True)
     true, true_place, true_area = np.unique(target, return_inverse=True, return_counts=True)
     both, shared = np.unique(found_place * len(true) + true_place, return_counts=True)
@@ -51,3 +52,12 @@ def overlap(prediction, target) -> Overlap:
         found[skipped[0] :], true[skipped[1] :], found_area[skipped[0] :], true_area[skipped[1] :],
         pairs[objects] - skipped, shared[objects],
     )  # fmt: skip
+
+
+def overlaps(predictions, targets) -> Iterator[Overlap]:
+    """The overlap of each picture, from lists or stacks of (H, W) maps; two maps alone are one picture.
+
+    Raises MaskError and ValueError that name the picture, also where one side has more pictures.
+    """
+    for number, pair in enumerate(map_pairs(predictions, targets)):
+        yield overlap(*pair, names=(f"prediction {number}", f"target {number}"))

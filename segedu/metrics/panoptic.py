@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from segedu.ids import MaskError, check_objects
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.metrics.overlap import overlap
 from segedu.metrics.semantic import two_maps
@@ -59,24 +60,41 @@ def panoptic_quality(predictions: Iterable, targets: Iterable, labels: LabelTabl
     Source: Kirillov et al., arXiv 1801.00868, sections 4.1 (matching, PQ) and 4.2 (void).
     """
     counts = torch.zeros(4, len(labels), dtype=torch.float64)
-    predictions, targets = list(predictions), list(targets)
+    predictions, targets = _pairs(predictions), _pairs(targets)
     if len(predictions) != len(targets):
         raise ValueError(f"There are {len(predictions)} predictions for {len(targets)} true pictures.")
     for prediction, target in zip(predictions, targets, strict=True):
-        found, true = _segments(*prediction, labels), _segments(*target, labels)
+        found, true = _segments(prediction, labels, "predicted"), _segments(target, labels, "true")
         counts += torch.from_numpy(_count(found, true, len(labels)))
     return PanopticQuality(*counts)
 
 
-def _segments(mask, instances, labels: LabelTable) -> np.ndarray:
-    """(H, W) int64: one number for each segment, 1 + class + K · object; 0 where there is none."""
-    mask, instances = (ids.numpy() for ids in two_maps(mask, instances))
+def _pairs(pictures) -> list:
+    """The pairs (mask, instances); one pair alone is a list of one."""
+    pictures = [pictures] if isinstance(pictures, tuple) and _is_pair(pictures) else list(pictures)
+    for pair in pictures:
+        if not isinstance(pair, tuple | list) or not _is_pair(pair):
+            raise MaskError(
+                f"A picture is a pair (mask, instances) of maps (height, width), not {type(pair).__name__}. Objects as "
+                "instance_segmentation(…, return_scores=True) gives them: (found.mask, found.ids)"
+            )
+    return pictures
+
+
+def _is_pair(maps) -> bool:
+    return len(maps) == 2 and all(getattr(ids, "ndim", 2) == 2 for ids in maps)
+
+
+def _segments(pair, labels: LabelTable, side: str) -> np.ndarray:
+    """(H, W) int64: one number for each segment, 1 + class + K · object; 0 where there is none; side: for errors."""
+    mask, instances = (ids.numpy() for ids in two_maps(*pair, names=(f"{side} mask", f"{side} instances")))
     known = (mask >= 0) & (mask < len(labels))
     if not (known | (mask == IGNORE_INDEX)).all():
         wrong = mask[~known & (mask != IGNORE_INDEX)][0]
         raise ValueError(f"A mask holds {wrong}; the classes are 0 … {len(labels) - 1}, and {IGNORE_INDEX} is void.")
-    if instances.min(initial=0) < 0:
-        raise ValueError(f"A map of objects holds {instances.min()}; ids are whole numbers from 1 on, 0 is none.")
+    check_objects(instances, "A map of objects")
+    # Their places in the list of ids, 0 first, in place of the ids: K times any of them is an int64.
+    instances = np.unique(np.append(0, instances), return_inverse=True)[1][1:].reshape(mask.shape)
     things = np.isin(mask, [labels.index(name) for name in labels.things])
     segments = 1 + mask + len(labels) * np.where(things, instances, 0)
     return np.where(known & ~(things & (instances == 0)), segments, 0)

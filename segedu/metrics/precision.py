@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from segedu.metrics.overlap import overlap
+from segedu.ids import map_list
+from segedu.metrics.overlap import overlaps
 
 # COCO's ten thresholds (as its own code computes them, so that borderline cases fall alike), and its 101 recalls.
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -56,7 +57,8 @@ def average_precision(
     best precision at this recall or a higher one. Objects of one score enter together, so that neither names nor order
     matter; without scores this is the share of true objects among the found times the share of found among the true.
 
-    predictions, targets: one (H, W) map of object ids a picture, 0 for none; tensors or arrays.
+    predictions, targets: one (H, W) map of object ids a picture, 0 for none; tensors or arrays, in a list or a stack
+        (N, H, W). Of one picture alone the maps (and {id: score}) need no list.
     scores: one {id: score} a picture for the predictions, as instance_segmentation gives them; None: all the same.
     classes, target_classes: one {id: class id} a picture for each side (masks.object_classes); None: one class, 0.
     thresholds: each in 0.5 … 1; from 0.5 on, objects that do not overlap each other cannot compete for one.
@@ -71,15 +73,15 @@ def average_precision(
         raise ValueError(f"The thresholds of IoU should be in 0.5 … 1, got {tuple(thresholds)}.")
     if (classes is None) != (target_classes is None):
         raise ValueError("Give classes for both sides or for none: classes= and target_classes= belong together.")
-    predictions, targets = list(predictions), list(targets)
+    predictions, targets = list(map_list(predictions, "The predictions")), list(map_list(targets, "The targets"))
     given = {"scores": scores, "classes": classes, "target_classes": target_classes}
+    given = {name: [table] if isinstance(table, Mapping) else table for name, table in given.items()}
     tables = {k: [None] * len(targets) if v is None else list(v) for k, v in given.items()}
     lengths = {"predictions": len(predictions)} | {name: len(table) for name, table in tables.items()}
     if set(lengths.values()) != {len(targets)}:
         raise ValueError(f"There are {len(targets)} true maps; each of these must be as long: {lengths}.")
     found, true_counts = {}, {}
-    for prediction, target, score, kind, true_kind in zip(predictions, targets, *tables.values(), strict=True):
-        both = overlap(prediction, target)
+    for both, score, kind, true_kind in zip(overlaps(predictions, targets), *tables.values(), strict=True):
         score_of = _looked_up(score, both.found, "score", 1.0)
         kinds, true_kinds = (_looked_up(k, ids, "class", 0) for k, ids in ((kind, both.found), (true_kind, both.true)))
         for class_id in true_kinds.tolist():

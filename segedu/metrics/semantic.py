@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
+from segedu.ids import MaskError, ignored_id, whole_numbers
+from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 
 
 class ConfusionMatrix:
     """Counts of pixels by true class (rows) and predicted class (columns), over as many pictures as are added.
 
-    One matrix over the whole data set, never a mean of pictures; pixels whose truth is `ignore_index` are left out;
+    One matrix over the whole data set, never a mean of pictures; pixels whose truth is `ignore_index` are left out (a
+    class may be ignored so; None leaves out nothing);
     a class that occurs neither in the truth nor in the prediction scores NaN and is left out of every mean.
 
     >>> matrix = ConfusionMatrix(2).update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]))
@@ -18,9 +22,9 @@ class ConfusionMatrix:
     ([[1, 1], [0, 0]], 0.5)
     """
 
-    def __init__(self, num_classes: int, ignore_index: int = IGNORE_INDEX):
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+    def __init__(self, num_classes: int, ignore_index: int | None = IGNORE_INDEX):
+        ignored_id(ignore_index)  # raises for several
+        num_classes = whole_number(num_classes, "num_classes", 1)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
@@ -28,20 +32,22 @@ class ConfusionMatrix:
     def update(self, prediction, target) -> ConfusionMatrix:
         """Self, with the pixels of `prediction` counted against those of `target`.
 
-        prediction, target: tensors or arrays of class ids, any integer type, of one shape, such as (H, W) or (N, H, W).
+        prediction, target: tensors, arrays or lists of class ids, any integer type, of one shape, such as (H, W) or
+            (N, H, W).
         Raises TypeError for numbers that are no integers (logits: take argmax(1) first), ValueError for two shapes,
         a target outside 0 … num_classes − 1 that is not ignored, or such a prediction at a pixel that counts.
         Nothing is counted when it raises.
         """
         prediction, target = two_maps(prediction, target)
-        counted = target != self.ignore_index
+        counted = target != ignored_id(self.ignore_index)
         prediction, target = prediction[counted], target[counted]
         for name, ids in (("target", target), ("prediction", prediction)):
             wrong = ids[(ids < 0) | (ids >= self.num_classes)]
             if len(wrong):
+                ignored = "nothing" if self.ignore_index is None else self.ignore_index
                 raise ValueError(
                     f"The {name} holds {wrong[0].item()} at {len(wrong)} pixels, but the classes are "
-                    f"0 … {self.num_classes - 1} and {self.ignore_index} is ignored in the target only."
+                    f"0 … {self.num_classes - 1} and {ignored} is ignored in the target only."
                 )
         pairs = target * self.num_classes + prediction
         self.counts += torch.bincount(pairs, minlength=self.num_classes**2).view_as(self.counts)
@@ -89,26 +95,24 @@ class ConfusionMatrix:
 
 
 def two_maps(prediction, target, names=("prediction", "target")) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both as plain int64 tensors on the CPU. Raises TypeError if one holds no integers, ValueError for two shapes."""
-    maps = tuple(torch.as_tensor(x).detach().cpu().as_subclass(torch.Tensor) for x in (prediction, target))
-    for name, ids in zip(names, maps, strict=True):
-        if ids.is_floating_point() or ids.is_complex():
-            raise TypeError(
-                f"The {name} must hold ids (integers), got {ids.dtype} of shape {tuple(ids.shape)}; "
-                "turn logits (N, C, H, W) into class ids with logits.argmax(1)."
-            )
+    """Both as plain int64 tensors on the CPU, of any shape: arrays, tensors or lists of whole numbers.
+
+    Raises what ids.whole_numbers raises, in particular MaskError, which is also a TypeError, for floats; ValueError for
+    two shapes.
+    """
+    maps = tuple(whole_numbers(x, f"The {name}") for x, name in zip((prediction, target), names, strict=True))
     if maps[0].shape != maps[1].shape:
         raise ValueError(
-            f"{names[0].capitalize()} and {names[1]} must have one shape, got {tuple(maps[0].shape)} and "
-            f"{tuple(maps[1].shape)}."
+            f"{names[0].capitalize()} and {names[1]} must have one shape, got {maps[0].shape} and {maps[1].shape}."
         )
-    return maps[0].long(), maps[1].long()
+    # A copy, since torch takes neither negative strides nor what it may not write to.
+    return tuple(torch.from_numpy(np.array(ids, np.int64, order="C")) for ids in maps)
 
 
 def two_pictures(prediction, target, names=("prediction", "target")) -> tuple[torch.Tensor, torch.Tensor]:
     """two_maps of shape (N, H, W), N = 1 for (H, W). Raises ValueError for another number of dimensions, too."""
     maps = two_maps(prediction, target, names)
     shape = tuple(maps[0].shape)
-    if len(shape) not in (2, 3):
-        raise ValueError(f"The maps must be (H, W) or (N, H, W), got shape {shape}.")
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] == 1 < shape[1]):
+        raise MaskError(f"The maps must be (H, W) or (N, H, W), got shape {shape}.")
     return maps[0].reshape(-1, *shape[-2:]), maps[1].reshape(-1, *shape[-2:])

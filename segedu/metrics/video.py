@@ -7,8 +7,9 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from segedu.ids import ignored_id, map_pairs
 from segedu.labels import IGNORE_INDEX
-from segedu.metrics.overlap import overlap
+from segedu.metrics.overlap import overlaps
 from segedu.metrics.semantic import two_maps
 
 
@@ -43,7 +44,8 @@ class IdMetrics:
 def id_metrics(predictions: Iterable, targets: Iterable) -> IdMetrics:
     """How well objects keep their names through one clip; for several clips add the results.
 
-    predictions, targets: one (H, W) map of ids a picture, 0 for none; the ids of each side last through the clip.
+    predictions, targets: one (H, W) map of ids a picture, 0 for none, in a list or a stack (T, H, W); the ids of each
+        side last through the clip. Two maps alone are a clip of one picture.
     A found and a true object of one picture match if their IoU is over ½, which at most one pair of each can be. Each
     true object of the clip belongs to at most one found one, and the other way round, so that as many of the matches as
     possible are between the two that belong together: these are `same_name`.
@@ -56,8 +58,7 @@ def id_metrics(predictions: Iterable, targets: Iterable) -> IdMetrics:
     true = found = switches = 0
     matches: dict[tuple[int, int], int] = {}
     last_name: dict[int, int] = {}
-    for prediction, target in zip(predictions, targets, strict=True):
-        both = overlap(prediction, target)
+    for both in overlaps(predictions, targets):
         true, found = true + len(both.true), found + len(both.found)
         pairs = both.pairs[both.iou > 0.5]
         for name, thing in zip(both.found[pairs[:, 0]].tolist(), both.true[pairs[:, 1]].tolist(), strict=True):
@@ -72,22 +73,24 @@ def id_metrics(predictions: Iterable, targets: Iterable) -> IdMetrics:
     return IdMetrics(true, found, sum(matches.values()), same_name, switches)
 
 
-def temporal_consistency(predictions: Iterable, targets: Iterable, *, ignore_index: int = IGNORE_INDEX) -> float:
+def temporal_consistency(predictions: Iterable, targets: Iterable, *, ignore_index: int | None = IGNORE_INDEX) -> float:
     """The part of the pixels, 0…1, whose predicted class stays from one picture to the next where the true one stays.
 
     1 is no flicker, right or wrong: a network that always answers "road" scores 1, so read it beside the mean IoU.
     What moves is left out: pixels whose true class changes or is ignored in one of the two.
-    predictions, targets: one (H, W) map of class ids a picture, of one clip. NaN for a clip without such pixels.
+    predictions, targets: one (H, W) map of class ids a picture, of one clip, in a list or a stack (T, H, W). NaN for a
+        clip without such pixels, and for one picture alone.
     Raises ValueError where the sides have different lengths or maps, TypeError for numbers that are no integers.
     """
     kept = counted = 0
     before = None
-    for pair in zip(predictions, targets, strict=True):
+    ignored = ignored_id(ignore_index)
+    for pair in map_pairs(predictions, targets):
         now = two_maps(*pair)
         if before is not None:
             if now[1].shape != before[1].shape:
                 raise ValueError(f"Pictures of a clip have one size, got {before[1].shape} and {now[1].shape}.")
-            stays = (now[1] == before[1]) & (now[1] != ignore_index)
+            stays = (now[1] == before[1]) & (now[1] != ignored)
             kept += int((stays & (now[0] == before[0])).sum())
             counted += int(stays.sum())
         before = now

@@ -8,15 +8,27 @@ which adds something; `DeepLab.paper` is the original on VGG-16.
 
 from __future__ import annotations
 
+import reprlib
+
 import torch
 from torch import nn
 
-from segedu.models.layers import Backbone, Normalise, SegmentationModel, conv_bn_relu, crop, pad_to_stride, upsample
+from segedu.models.layers import (
+    Backbone,
+    Normalise,
+    SegmentationModel,
+    conv_bn_relu,
+    crop,
+    pad_to_stride,
+    upsample,
+    whole,
+)
 from segedu.models.papers import PAPER_RATES, PaperDeepLab
 
 # 1706.05587, section 3.3: 6, 12, 18 at stride 16, doubled at 8.
 RATES = PAPER_RATES | {"v3": (12, 24, 36), "v3+": (12, 24, 36)}
 STRIDES = (32, 16, 8, 4)
+MOST_BRANCHES = 64  # of one head; the papers have four
 
 
 class DeepLab(SegmentationModel):
@@ -46,7 +58,8 @@ class DeepLab(SegmentationModel):
             nine weights meet one place: that branch is a 1×1 convolution.
 
     Raises:
-        ValueError: For an unknown head or stride, and for rates that are no whole numbers ≥ 0.
+        ValueError: For an unknown head or stride, for rates that are no whole numbers ≥ 0, and for
+            other sizes that are no whole numbers ≥ 1.
 
     Source: arXiv 1412.7062, 1606.00915, 1706.05587, 1802.02611, section 3 of each.
 
@@ -65,17 +78,18 @@ class DeepLab(SegmentationModel):
         output_stride: int = 8,
         rates: tuple[int, ...] | None = None,
     ):
-        if head not in RATES:
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
+        if head not in tuple(RATES):
             raise ValueError(f"head={head!r} is unknown; choose one of {', '.join(map(repr, RATES))}.")
+        whole(output_stride=output_stride)
         if output_stride not in STRIDES:
             raise ValueError(f"output_stride={output_stride} is unknown; a DeepLab has 32, 16, 8 or 4.")
         if rates is None:
             rates = [max(1, 8 * rate // output_stride) for rate in RATES[head]]
-        if not rates or not all(isinstance(rate, int) and rate >= 0 for rate in rates):
-            raise ValueError(f"rates={rates} should be whole numbers ≥ 0, one a branch, such as {RATES[head]}.")
+        rates = checked_rates(rates, RATES[head])
         super().__init__(
             num_classes=num_classes, in_channels=in_channels, width=width, head=head, output_stride=output_stride,
-            rates=list(rates),
+            rates=rates,
         )  # fmt: skip
         self.output_stride = output_stride
         self.normalise = Normalise(in_channels)
@@ -93,6 +107,16 @@ class DeepLab(SegmentationModel):
     def paper(num_classes: int = 21, *, head: str = "aspp-l") -> PaperDeepLab:
         """The original network on VGG-16: see PaperDeepLab."""
         return PaperDeepLab(num_classes, head=head)
+
+
+def checked_rates(rates: tuple[int, ...], example: tuple[int, ...]) -> list[int]:
+    """The rates as Python's whole numbers. Raises ValueError unless there is one at least, each ≥ 0."""
+    try:
+        if 1 <= len(rates) <= MOST_BRANCHES:
+            return [number for rate in rates for number in whole(0, rate=rate)]
+    except (TypeError, ValueError):
+        pass  # no row of numbers, or not of such: the sentence below
+    raise ValueError(f"rates={reprlib.repr(rates)} should be whole numbers ≥ 0, one a branch, such as {example}.")
 
 
 def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbone:

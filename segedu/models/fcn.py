@@ -18,6 +18,7 @@ from segedu.models.layers import (
     bilinear_kernel,
     conv_bn_relu,
     crop,
+    whole,
     zero_score,
 )
 from segedu.models.papers import PaperFCN, check_fcn_stride, transplanted
@@ -43,7 +44,7 @@ class FCN(SegmentationModel):
         stride: 32, 16 or 8: how many pixels lie between two places of the finest scores.
 
     Raises:
-        ValueError: For another stride.
+        ValueError: For another stride, and for a size that is no whole number ≥ 1.
 
     Source: arXiv 1411.4038, sections 3 and 4.
 
@@ -54,6 +55,7 @@ class FCN(SegmentationModel):
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8):
         check_fcn_stride(stride)
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         super().__init__(num_classes=num_classes, in_channels=in_channels, width=width, stride=stride)
         self.stride = stride
         self.normalise = Normalise(in_channels)

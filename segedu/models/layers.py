@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+import reprlib
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -10,6 +14,7 @@ from torchvision.ops import Conv2dNormActivation
 # Mean and standard deviation of ImageNet's pictures (red, green, blue in 0…1), as torchvision's models use them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+MOST = 65536  # channels, classes, places: more is a slip, or a file that wants the whole memory
 
 
 class SegmentationModel(nn.Module):
@@ -44,6 +49,33 @@ class SegmentationModel(nn.Module):
         return tuple(size)
 
 
+def whole(least: int = 1, most: int = MOST, **sizes) -> tuple[int, ...]:
+    """The sizes, given by their names, as Python's whole numbers; numpy's come out as such, too.
+
+    Raises:
+        ValueError: Names the first that is no whole number (True is none), or not in least … most.
+    """
+    for name, size in sizes.items():
+        try:
+            number = None if isinstance(size, bool | np.bool_) else operator.index(size)
+        except TypeError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise ValueError(f"{name}={reprlib.repr(size)} should be a whole number from {least} to {most}.")
+    return tuple(operator.index(size) for size in sizes.values())
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model itself, out of (Distributed)DataParallel and torch.compile, also one in another."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):  # torch.compile's
+            model = model._orig_mod
+        else:
+            return model
+
+
 class Normalise(nn.Module):
     """(N, in_channels, H, W) in 0…1 → the same, shifted and scaled channel by channel. Lesson 04.
 
@@ -60,9 +92,11 @@ class Normalise(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if image.ndim != 4 or image.shape[1] != self.mean.shape[1]:
+            way_out = "one picture (C, H, W) becomes a batch of one with image[None]."
+            if image.ndim == 4:
+                way_out = f"for {image.shape[1]} channels build it with in_channels={image.shape[1]}."
             raise ValueError(
-                f"This model takes pictures (N, {self.mean.shape[1]}, H, W), got shape {tuple(image.shape)}; "
-                "one picture (C, H, W) becomes a batch of one with image[None]."
+                f"This model takes pictures (N, {self.mean.shape[1]}, H, W), got shape {tuple(image.shape)}; {way_out}"
             )
         return (image - self.mean) / self.std
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from segedu.models.deeplab import ASPP, Decoder, atrous_backbone
-from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, crop, pad_to_stride, upsample
+from segedu.models.deeplab import ASPP, Decoder, atrous_backbone, checked_rates
+from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, crop, pad_to_stride, upsample, whole
 
 FINE = 2  # pixels between two places of the map on which both branches end
 
@@ -50,12 +50,12 @@ class PanopticDeepLab(SegmentationModel):
     Args:
         num_classes: Scores of each pixel.
         in_channels: Of the pictures.
-        width: As in DeepLab.
+        width: As in DeepLab, ≥ 2.
         output_stride: 32, 16 or 8, as in DeepLab.
         rates: As in DeepLab; the default is for pictures of 100 to 200 pixels.
 
     Raises:
-        ValueError: For an unknown stride.
+        ValueError: For an unknown stride, and for rates and sizes as in DeepLab.
 
     Source: sections 3.1 and 3.2; the widths of the branches as in the authors' code, in proportion.
     """
@@ -69,11 +69,15 @@ class PanopticDeepLab(SegmentationModel):
         output_stride: int = 8,
         rates: tuple[int, ...] = (2, 4, 6),
     ):
+        num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
+        (width,) = whole(2, width=width)
+        rates = checked_rates(rates, (2, 4, 6))
+        whole(output_stride=output_stride)
         if output_stride not in (32, 16, 8):
             raise ValueError(f"output_stride={output_stride} is unknown; a PanopticDeepLab has 32, 16 or 8.")
         super().__init__(
             num_classes=num_classes, in_channels=in_channels, width=width, output_stride=output_stride,
-            rates=list(rates),
+            rates=rates,
         )  # fmt: skip
         self.output_stride = output_stride
         self.normalise = Normalise(in_channels)
@@ -97,9 +101,9 @@ class PanopticDeepLab(SegmentationModel):
 class Branch(nn.Module):
     """The features of a backbone → (N, channels / 2, h, w), as large as the first stage's map."""
 
-    def __init__(self, width: int, channels: int, rates: tuple[int, ...]):
+    def __init__(self, width: int, channels: int, rates: list[int]):
         super().__init__()
-        self.aspp = ASPP(8 * width, channels, list(rates))
+        self.aspp = ASPP(8 * width, channels, rates)
         self.decoder1 = Decoder(channels, 2 * width, 3 * channels // 4)
         self.decoder2 = Decoder(3 * channels // 4, width, channels // 2)
 

@@ -13,7 +13,16 @@ import torch
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from segedu.models.layers import FixedBilinear, Normalise, SegmentationModel, crop, pad_to_stride, upsample, zero_score
+from segedu.models.layers import (
+    FixedBilinear,
+    Normalise,
+    SegmentationModel,
+    crop,
+    pad_to_stride,
+    upsample,
+    whole,
+    zero_score,
+)
 
 # How far apart the weights of each head's 3×3 kernels lie, in places of a map of stride 8 (1606.00915, section 4.1.2).
 PAPER_RATES = {"largefov": (12,), "aspp-s": (2, 4, 8, 12), "aspp-l": (6, 12, 18, 24)}
@@ -55,14 +64,15 @@ class PaperFCN(SegmentationModel):
             done in here, so that from outside a picture is red-green-blue in 0…1 as everywhere.
 
     Raises:
-        ValueError: For another stride or other inputs.
+        ValueError: For another stride, other inputs, and num_classes that are no whole number ≥ 1.
 
     Source: arXiv 1411.4038, sections 3 and 4; the released `voc-fcn32s`, `voc-fcn16s`, `voc-fcn8s`.
     """
 
     def __init__(self, num_classes: int = 21, *, stride: int = 8, inputs: str = "caffe"):
         check_fcn_stride(stride)
-        if inputs not in INPUTS:
+        (num_classes,) = whole(num_classes=num_classes)
+        if inputs not in tuple(INPUTS):
             raise ValueError(f"inputs={inputs!r} is unknown; the paper's FCN takes {', '.join(map(repr, INPUTS))}.")
         super().__init__(num_classes=num_classes, stride=stride, inputs=inputs)
         self.stride = stride
@@ -105,6 +115,7 @@ class PaperFCN(SegmentationModel):
 
 def check_fcn_stride(stride: int) -> None:
     """Raises ValueError for a stride that no FCN has."""
+    whole(stride=stride)
     if stride not in (32, 16, 8):
         raise ValueError(f"stride={stride} is unknown; an FCN has stride 32, 16 or 8.")
 
@@ -180,13 +191,14 @@ class PaperDeepLab(SegmentationModel):
         head: "largefov", "aspp-s" or "aspp-l", with the rates of PAPER_RATES.
 
     Raises:
-        ValueError: For another head.
+        ValueError: For another head, and num_classes that are no whole number ≥ 1.
 
     Source: arXiv 1412.7062, sections 3.1 and 3.2; 1606.00915, section 4.1; the released networks.
     """
 
     def __init__(self, num_classes: int = 21, *, head: str = "aspp-l"):
-        if head not in PAPER_RATES:
+        (num_classes,) = whole(num_classes=num_classes)
+        if head not in tuple(PAPER_RATES):
             raise ValueError(
                 f"head={head!r} is unknown in the paper's form; v3 and v3+ stand on ResNet and Xception; "
                 f"choose one of {', '.join(map(repr, PAPER_RATES))}."

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.layers import Normalise, SegmentationModel
-from segedu.models.unet import beside, chain, check_depth, pad_to_multiple, start_gaussian
+from segedu.models.layers import Normalise, SegmentationModel, whole
+from segedu.models.unet import DEEPEST, beside, chain, check_switches, pad_to_multiple, start_gaussian
 
 
 class QuickUNet(SegmentationModel):
@@ -40,7 +40,8 @@ class QuickUNet(SegmentationModel):
         skips: As in UNet.
 
     Raises:
-        ValueError: For another stride, stem or upsampling, and for depth or convolutions under 1.
+        ValueError: For another stride, stem or upsampling, depth or convolutions outside 1 … 16, and
+            another size that is no whole number ≥ 1, or too small.
 
     Source: the shuffle as in Shi et al., arXiv 1609.05158, section 3.2.
 
@@ -62,11 +63,12 @@ class QuickUNet(SegmentationModel):
         convolutions: int = 2,
         skips: bool = True,
     ):
-        check_depth(depth)
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
+        depth, convolutions = whole(1, DEEPEST, depth=depth, convolutions=convolutions)
+        check_switches(skips=skips)
+        whole(stride=stride)
         if stride not in (1, 2, 4, 8):
             raise ValueError(f"stride={stride} should be 1, 2, 4 or 8: it works at such a part of the size.")
-        if convolutions < 1:
-            raise ValueError(f"convolutions={convolutions} should be at least 1: so many work at each size.")
         if stem not in ("shuffle", "strided"):
             raise ValueError(f"stem={stem!r} is unknown; a QuickUNet has 'shuffle' and 'strided'.")
         if upsampling not in ("shuffle", "bilinear"):
@@ -91,6 +93,10 @@ class QuickUNet(SegmentationModel):
             first, self.stem = in_channels * stride**2, nn.PixelUnshuffle(stride)
         else:
             halving = [in_channels] + [width * 2**step // stride for step in range(1, stride.bit_length())]
+            if 0 in halving:
+                raise ValueError(
+                    f"width={width} is too small for a strided stem of stride {stride}: {stride // 2} or more."
+                )
             first, self.stem = halving[-1], chain(halving, stride=2)
         self.down = nn.ModuleList(block(i, o) for i, o in pairwise([first, *channels]))
         self.bottom = block(channels[-1], 2 * channels[-1])

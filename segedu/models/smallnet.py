@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu
+from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, whole
 
 
 class SmallNet(SegmentationModel):
@@ -19,7 +19,10 @@ class SmallNet(SegmentationModel):
     Args:
         num_classes: Scores of each pixel.
         in_channels: Of the pictures.
-        width: Channels at a quarter of the size.
+        width: Channels at a quarter of the size, ≥ 2.
+
+    Raises:
+        ValueError: For a size that is no whole number, or too small or too large.
 
     Example:
         >>> SmallNet(11)(torch.rand(1, 3, 60, 80)).shape
@@ -27,6 +30,8 @@ class SmallNet(SegmentationModel):
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 32):
+        num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
+        (width,) = whole(2, width=width)
         super().__init__(num_classes=num_classes, in_channels=in_channels, width=width)
         self.normalise = Normalise(in_channels)
         self.down = nn.Sequential(

@@ -10,11 +10,14 @@ import math
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu
+from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, whole
+
+DEEPEST = 16  # halvings, or convolutions at each size; after 16 halvings a picture of 65,536 pixels is one place
 
 
 class PaperUNet(SegmentationModel):
@@ -37,6 +40,7 @@ class PaperUNet(SegmentationModel):
     """
 
     def __init__(self, num_classes: int = 2, *, in_channels: int = 1):
+        num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         pair = partial(two_convolutions, padding=False, batch_norm=False)
         self.normalise = Normalise(in_channels)
@@ -103,7 +107,8 @@ class UNet(SegmentationModel):
             and at the bottom.
 
     Raises:
-        ValueError: For a depth under 1, and for a picture whose size `output_size` refuses.
+        ValueError: For a depth outside 1 … 16, another size that is no whole number ≥ 1, a switch that
+            is neither True nor False, and for a picture whose size `output_size` refuses.
 
     Source: arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
 
@@ -125,10 +130,12 @@ class UNet(SegmentationModel):
         skips: bool = True,
         dropout: float = 0.0,
     ):
-        check_depth(depth)
+        num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
+        (depth,) = whole(1, DEEPEST, depth=depth)
+        check_switches(padding=padding, batch_norm=batch_norm, residual=residual, skips=skips)
         super().__init__(
             num_classes=num_classes, in_channels=in_channels, width=width, depth=depth, padding=padding,
-            batch_norm=batch_norm, residual=residual, skips=skips, dropout=dropout,
+            batch_norm=batch_norm, residual=residual, skips=skips, dropout=float(dropout),
         )  # fmt: skip
         self.depth, self.padding, self.skips = depth, padding, skips
         pair = partial(two_convolutions, padding=padding, batch_norm=batch_norm, residual=residual)
@@ -239,10 +246,11 @@ def unpadded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
     return size[0] - lost, size[1] - lost
 
 
-def check_depth(depth: int) -> None:
-    """Raises ValueError for a depth under 1."""
-    if depth < 1:
-        raise ValueError(f"depth={depth} should be at least 1: so often a U-Net halves the height and width.")
+def check_switches(**switches) -> None:
+    """Raises ValueError for a switch that is neither True nor False."""
+    for name, switch in switches.items():
+        if not isinstance(switch, bool | np.bool_):
+            raise ValueError(f"{name}={switch!r} should be True or False.")
 
 
 def start_gaussian(layer: nn.Module) -> None:

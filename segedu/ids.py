@@ -1,0 +1,210 @@
+"""Maps of ids: the one door for masks, maps of objects and predictions, and a sentence for all that are not."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+import numpy as np
+import torch
+from PIL import Image
+
+# What no map holds: the lowest int64. It stands for “nothing is ignored”.
+NOTHING = -(2**63)
+
+
+class MaskError(ValueError):
+    """A mask that would teach or measure something wrong; the message says where, which value, and the way out."""
+
+
+class NotWhole(MaskError, TypeError):
+    """Numbers with fractions where ids are wanted: a MaskError, and a TypeError, too."""
+
+
+def class_ids(mask, name: str | None = None) -> np.ndarray:
+    """(H, W) whole numbers from an array, tensor, list of rows or PIL picture; MaskError for every other form.
+
+    The order of bytes is this machine's, booleans become 0 and 1; else the dtype stays. name: for the message.
+    """
+    ids = _plain(mask, name)
+    if ids.size == 0:
+        raise MaskError(f"{subject(name)} has the shape {ids.shape}: no pixel. Was it cropped outside the picture?")
+    if ids.ndim != 2:
+        raise _wrong_shape(ids, name)
+    return _whole(ids, mask, name, "holds {} numbers; class ids are whole numbers.")
+
+
+def object_ids(instances, name: str | None = None) -> np.ndarray:
+    """class_ids of a map of objects: MaskError for ids below 0, too."""
+    ids = class_ids(instances, name)
+    check_objects(ids, name)
+    return ids
+
+
+def check_objects(ids: np.ndarray, name: str | None = None) -> None:
+    """Raises MaskError where an id is below 0."""
+    lowest = ids.min(initial=0)
+    if lowest < 0:
+        raise MaskError(
+            f"{subject(name)} holds {lowest}; object ids are whole numbers ≥ 0, and 0 is none. "
+            f"If {lowest} stands for no object: ids = np.where(ids < 0, 0, ids)"
+        )
+
+
+def whole_numbers(values, name: str | None = None) -> np.ndarray:
+    """class_ids of any shape, for scores of pixels: (N, H, W) as well as (P,); it may be empty."""
+    words, end = "must hold ids (integers), got {}.", " Of logits: logits.argmax(1)"
+    return _whole(_plain(values, name), values, name, words, end)
+
+
+def map_list(maps, name: str = "The maps") -> Iterable:
+    """The (H, W) maps of a list, of another iterable or of a stack (T, H, W), one by one; one map alone is a list of 1.
+
+    The maps themselves are looked at by class_ids or object_ids. Raises MaskError for an array of another form.
+    """
+    if isinstance(maps, np.ndarray | torch.Tensor):
+        if maps.ndim == 2:
+            return [maps]
+        if maps.ndim != 3 or (maps.shape[2] == 1 and maps.shape[1] > 1):
+            raise MaskError(
+                f"{name} have the shape {tuple(maps.shape)}; wanted are a list of maps (height, width), a stack "
+                f"(pictures, height, width) or one map.{_axis_to_drop(maps.shape)}"
+            )
+    if isinstance(maps, Image.Image):
+        return [maps]
+    if not isinstance(maps, Iterable) or isinstance(maps, str | bytes | dict):
+        raise TypeError(f"{name} should be a list of maps (height, width), got {type(maps).__name__}.")
+    return maps
+
+
+def map_pairs(predictions, targets) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The (H, W) prediction and truth of each picture, as map_list and class_ids give them; ValueError if one lacks."""
+    sides = map_list(predictions, "The predictions"), map_list(targets, "The targets")
+    for number, pair in enumerate(zip_longest(*sides)):
+        for name, ids in zip(("prediction", "target"), pair, strict=True):
+            if ids is None:
+                raise ValueError(f"There is no {name} {number}; predictions and targets must be of one length.")
+        yield tuple(_picture(ids, f"{name} {number}") for name, ids in zip(("Prediction", "Target"), pair, strict=True))
+
+
+def _picture(ids, name: str) -> np.ndarray:
+    ids = whole_numbers(ids, name)
+    if ids.ndim != 2:
+        raise _wrong_shape(ids, name)
+    return ids
+
+
+def ignored_id(ignore_index: int | None) -> int:
+    """The value to leave out; for None, which leaves out nothing, a number that no map holds."""
+    try:
+        return NOTHING if ignore_index is None else operator.index(ignore_index)
+    except TypeError:
+        raise TypeError(
+            f"ignore_index={ignore_index!r} should be one whole number, or None to ignore nothing. To ignore several: "
+            "target = np.where(np.isin(target, [0, 255]), 255, target)"
+        ) from None
+
+
+def subject(name: str | None) -> str:
+    return name if name else "The mask"
+
+
+def first_at(where: np.ndarray) -> str:
+    place = np.argwhere(where)[0].tolist()
+    return "first at row {}, column {}".format(*place) if len(place) == 2 else f"first at {tuple(place)}"
+
+
+def _plain(values, name: str | None) -> np.ndarray:
+    """Booleans, whole numbers or floats as an array in this machine's byte order; the shape and values are as given."""
+    if isinstance(values, list | tuple) and any(isinstance(one, np.ndarray | torch.Tensor) for one in values):
+        parts = [_plain(one, name) for one in values]
+        if len({part.shape for part in parts}) > 1:
+            raise MaskError(f"{subject(name)} is a list of maps of different sizes, {parts[0].shape} first.")
+        return np.stack(parts)
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().as_subclass(torch.Tensor)
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if np.ma.is_masked(values):
+        filled = "filled(255)" if values.dtype.kind == "f" or np.can_cast(np.uint8, values.dtype) else None
+        raise MaskError(
+            f"{subject(name)} is a masked array: {np.ma.count_masked(values)} of {values.size} pixels have no value. "
+            f"To ignore them: mask = mask.{filled or 'astype(int).filled(255)'}. In a map of objects: ids.filled(0)"
+        )
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.empty(0, object)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{subject(name)} should be an array, tensor or PIL picture, got {type(values).__name__}.")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _whole(ids: np.ndarray, given, name: str | None, words: str, end: str = "") -> np.ndarray:
+    """The same values as booleans' 0 and 1 or whole numbers up to 2^63; MaskError for others, floats with `words`."""
+    if ids.dtype.kind == "f":
+        kind = given.dtype if isinstance(given, torch.Tensor) else ids.dtype
+        start = f"{subject(name)} {words.format(str(kind).removeprefix('torch.'))}"
+        raise NotWhole(f"{start} {_cure_of_floats(ids, kind)}{end}")
+    if ids.dtype == np.uint64 and ids.max(initial=0) > np.iinfo(np.int64).max:
+        raise MaskError(
+            f"{subject(name)} holds {ids.max()}, as a negative id stored without sign: mask = mask.astype('int64')"
+        )
+    return ids.view(np.uint8) if ids.dtype.kind == "b" else ids
+
+
+def _wrong_shape(ids: np.ndarray, name: str | None) -> MaskError:
+    start = f"{subject(name)} has the shape {ids.shape}; a mask is (height, width). "
+    if ids.ndim == 3 and 1 in (ids.shape[0], ids.shape[2]):
+        cure = "mask = mask.squeeze()" if sum(n == 1 for n in ids.shape) == 1 else "mask = mask[0], or mask[..., 0]"
+        return MaskError(f"{start}An axis of length 1 is left over: {cure}")
+    if ids.ndim == 3:
+        for axis in (2, 0):
+            if np.isin(ids, (0, 1)).all() and (ids.sum(axis) == 1).all():
+                return MaskError(
+                    f"{start}It is one-hot: {ids.shape[axis]} planes of 0 and 1 along axis {axis}, one for each class: "
+                    f"mask = mask.argmax({axis})"
+                )
+        if ids.shape[2] in (3, 4) and ids.dtype == np.uint8:
+            pixel = tuple(ids[0, 0, :3].tolist())
+            return MaskError(
+                f"{start}It holds colours, {pixel} at row 0, column 0: "
+                "mask = segedu.masks.from_colours(mask[..., :3], labels)"
+            )
+    if ids.ndim < 2:
+        return MaskError(start + "Where a list of maps is wanted, one map alone is an array: np.array(mask)")
+    return MaskError(start + "Check one mask at a time; a batch (N, H, W) as one tall picture: masks.flatten(0, 1)")
+
+
+def _axis_to_drop(shape) -> str:
+    return " An axis of length 1 is left over: maps[..., 0]" if len(shape) > 2 and shape[-1] == 1 else ""
+
+
+def _cure_of_floats(values: np.ndarray, kind) -> str:
+    """What floats are, and the way out. kind: the dtype as it was given."""
+    of_torch = isinstance(kind, torch.dtype)
+    eps = (torch.finfo if of_torch else np.finfo)(kind).eps
+    between = (values != np.round(values)) | ~np.isfinite(values)
+    highest, lowest = (values.max(), values.min()) if values.size else (0, 0)
+    if not between.any():
+        if max(highest, -lowest) >= 2 / eps:
+            return f"From {2 / eps:.0f} on they leave ids out: make the ids again, in whole numbers from the beginning."
+        integer = "uint8" if 0 <= lowest and highest <= 255 else "int64"
+        return f"All are whole, such as {highest:.1f}: mask = mask." + (
+            "long()" if of_torch else f'astype("{integer}")'
+        )
+    found = f"{values[between][0]:.4g} ({first_at(between)}) is no class. "
+    if values.ndim > 2:
+        return f"{found}Turn logits (N, C, H, W) into class ids with logits.argmax(1)."
+    if np.isnan(values[between]).all():
+        return f'{found}If NaN is where nothing is known: mask = np.where(np.isnan(mask), 255, mask).astype("int64")'
+    if np.isfinite(values).all() and lowest >= 0 and highest <= 1:
+        start = f"{found}All lie in {lowest:.4g}…{highest:.4g}, as "
+        if (np.abs(255 * values - np.round(255 * values)) <= 255 * eps).all():
+            end = ".round().byte()" if of_torch else '.round().astype("uint8")'
+            return f"{start}after the division by 255 that ToTensor makes: mask = (mask * 255){end}"
+        return f"{start}probabilities do. Cut where you mean an object to begin, perhaps: mask = mask >= 0.5"
+    return (
+        f"{found}A resize with interpolation invents such values. Resize the original again with nearest "
+        "neighbour: original.resize((width, height), Image.Resampling.NEAREST)"
+    )

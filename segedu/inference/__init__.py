@@ -1,0 +1,13 @@
+"""A trained network as a function: class ids of pixels (`semantic`), object ids (`instances`), lasting ids of objects.
+
+From below: `tiles` (how a large picture is cut), `semantic`, `instances`; `tracking` needs maps of ids only.
+"""
+
+from segedu.inference.instances import Instances, by_watershed, instance_segmentation, split_by_distance
+from segedu.inference.semantic import evaluation_mode, predict_logits, semantic_segmentation
+from segedu.inference.tracking import track
+
+__all__ = [
+    "Instances", "by_watershed", "evaluation_mode", "instance_segmentation", "predict_logits", "semantic_segmentation",
+    "split_by_distance", "track",
+]  # fmt: skip

@@ -1,0 +1,122 @@
+"""Picture files that hold ids: what Pillow does not say by itself about how their pixels are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segedu.ids import MaskError, first_at
+
+# Encodings that change values on saving: Pillow's names of formats, and of compressions within TIFF.
+LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "JPEG2000": "JPEG 2000", "AVIF": "AVIF"}
+LOSSY_IN_TIFF = {
+    "jpeg": "TIFF with JPEG inside", "tiff_jpeg": "TIFF with JPEG inside", "webp": "TIFF with WebP inside",
+    "tiff_sgilog": "TIFF of logarithms", "tiff_sgilog24": "TIFF of logarithms",
+}  # fmt: skip
+# Pillow stretches grey of 2 and 4 bits to 0…255; divided by this the values are the stored ones again.
+STRETCHED = {"L;2": 85, "L;4": 17}
+ORIENTATION = 0x0112  # EXIF's tag
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture read to its end, and what is known only while its file is open.
+
+    stored:      Pillow's name of how pixels are stored, such as "L;4" for grey of 4 bits.
+    pages:       how many pictures the file holds; `picture` is the first.
+    orientation: EXIF's 1 … 8; 1 is upright.
+    head:        the file's first bytes.
+    """
+
+    picture: Image.Image
+    stored: str
+    pages: int
+    orientation: int
+    head: bytes
+
+
+def decoded(path: Path) -> Decoded:
+    """The first picture of a file. Raises what Pillow raises for a damaged one: OSError, SyntaxError or ValueError."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+        file.seek(0)
+        picture = Image.open(file)
+        how = picture.tile[0][3] if picture.tile else ""
+        stored = str(how if isinstance(how, str) else how[0] if how else "")
+        pages = getattr(picture, "n_frames", 1)
+        picture.seek(0)
+        picture.load()
+        orientation = picture.getexif().get(ORIENTATION, 1)
+    return Decoded(picture, stored, pages, orientation, head)
+
+
+def lossy_encoding(file: Decoded) -> str | None:
+    """The name of the file's encoding, if it keeps no exact values."""
+    if file.picture.format == "TIFF":
+        return LOSSY_IN_TIFF.get(file.picture.info.get("compression"))
+    if file.picture.format == "WEBP":
+        return None if b"VP8L" in file.head else "WebP of the lossy kind"
+    return LOSSY_FORMATS.get(file.picture.format)
+
+
+def stored_ids(file: Decoded, path: Path) -> np.ndarray | Image.Image:
+    """(H, W) the numbers that a grey or palette picture holds, or the RGB picture itself; MaskError where neither."""
+    picture = file.picture
+    if name := lossy_encoding(file):
+        raise MaskError(
+            f"{path} is a {name}, which keeps no exact values. The ids cannot be had back for certain: "
+            "export the mask again as PNG."
+        )
+    if file.pages > 1:
+        raise MaskError(
+            f"{path} holds {file.pages} pages; a mask is one. Write each into a file of its own, such as the first: "
+            f'picture = Image.open("{path.name}"); picture.seek(0); picture.save("{path.stem}_0.png")'
+        )
+    check_upright(file, path)
+    if picture.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+        picture = _without_alpha(picture, path)
+    if ";16" in file.stored and picture.mode in ("RGB", "LA", "L"):
+        raise MaskError(
+            f"{path} holds 16 bits a colour, of which Pillow keeps the upper 8. Export the mask with 8 bits a colour, "
+            "or as grey picture of 16 bits."
+        )
+    if picture.mode == "RGB":
+        return picture
+    if picture.mode not in ("1", "L", "P", "I", "F") and not picture.mode.startswith("I;16"):
+        raise MaskError(
+            f'{path} is a picture of mode "{picture.mode}", which holds no class ids. Save it as palette PNG, grey PNG '
+            f'or RGB: Image.open("{path.name}").convert("RGB").save("{path.stem}_rgb.png")'
+        )
+    if picture.format == "TIFF" and picture.tag_v2.get(262) == 0:  # “white is zero”
+        raise MaskError(
+            f"{path} is a TIFF in which 0 is white, so that programs disagree about its ids. Write what is seen: "
+            f'Image.open("{path.name}").save("{path.stem}.png"); the stored numbers are the other way round.'
+        )
+    return np.asarray(picture) // STRETCHED[file.stored] if file.stored in STRETCHED else np.asarray(picture)
+
+
+def check_upright(file: Decoded, path: Path) -> None:
+    """MaskError for a picture that some programs show turned, and others do not: a mask fits only one of the two."""
+    if file.orientation != 1:
+        raise MaskError(
+            f"{path} is to be turned by its EXIF data (orientation {file.orientation}), which some programs do and "
+            "others do not, so that picture and mask may be the wrong way round to each other. Write it as it is "
+            f'shown: PIL.ImageOps.exif_transpose(PIL.Image.open("{path.name}")).save("{path.stem}.png"), '
+            "and look whether picture and mask fit: segedu.plotting.overlay(image, mask, labels)"
+        )
+
+
+def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:
+    """The same picture without its transparency, if all of it is opaque."""
+    clear = np.asarray(picture.getchannel("A")) < 255
+    if clear.any():
+        raise MaskError(
+            f'{path} is a picture of mode "{picture.mode}" with {clear.sum()} transparent pixels ({first_at(clear)}), '
+            "which have no class. If they are background in black: "
+            f'flat = Image.new("RGBA", picture.size, "black"); flat.alpha_composite(picture.convert("RGBA")); '
+            f'flat.convert("RGB").save("{path.stem}_rgb.png"), where picture = Image.open("{path.name}")'
+        )
+    return picture.convert("RGB") if picture.mode in ("RGBA", "RGBa") else picture.getchannel(0)

@@ -1,0 +1,78 @@
+"""The order in which pictures come, and the chance that each of them meets: functions of the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import Dataset
+
+from segedu import runtime
+from segedu.inputs import sample_of
+
+
+class Batches:
+    """Lists of (seed of the sample, index of the picture), one list a step, from `first_step` on.
+
+    The row of pictures is the same whatever the first step, so a run that goes on sees what it would have seen.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, first_step: int, steps: int | None):
+        if length < 1:
+            raise ValueError("The data set to train on holds no picture.")
+        self.length, self.batch_size, self.seed, self.first_step, self.steps = (
+            length,
+            batch_size,
+            seed,
+            first_step,
+            steps,
+        )
+
+    def _order(self, epoch: int) -> list[int]:
+        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+        return torch.randperm(self.length, generator=generator).tolist()
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        step, epoch, order = self.first_step, -1, []
+        while self.steps is None or step < self.steps:
+            batch = []
+            for place in range(step * self.batch_size, (step + 1) * self.batch_size):
+                if place // self.length != epoch:
+                    epoch = place // self.length
+                    order = self._order(epoch)
+                batch.append((mix(self.seed, place), order[place % self.length]))
+            yield batch
+            step += 1
+
+
+class Seeded(Dataset):
+    """A data set whose sample's chance (augmentation) is fixed by a number that comes with its index."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, seed_and_index: tuple[int, int]):
+        seed, index = seed_and_index
+        runtime.seed_everything(seed)
+        return sample_of(self.dataset, index)
+
+
+def mix(seed: int, number: int) -> int:
+    """One number of 63 bits for each pair; neighbouring pairs give unrelated ones (SplitMix64's finaliser)."""
+    z = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return (z ^ (z >> 31)) >> 1
+
+
+def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images (N, C, H, W) and masks (N, H, W) in order, N ≤ batch_size: neighbours of one size go together."""
+    images, masks = [], []
+    for index in range(len(dataset)):
+        image, mask = sample_of(dataset, index, parts=2)
+        if images and (image.shape != images[0].shape or len(images) == batch_size):
+            yield torch.stack(images), torch.stack(masks)
+            images, masks = [], []
+        images.append(image)
+        masks.append(mask)
+    yield torch.stack(images), torch.stack(masks)

@@ -1,0 +1,177 @@
+"""What stands in a street: a scene as plain data, in metres and in colours, before anything is drawn.
+
+x: to the right of the middle of the road, y: up, z: ahead of the camera. Traffic keeps to the left, as in Cambridge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from segedu.labels import STREET
+from segedu.worlds.chance import Colour
+
+SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
+WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")
+# Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
+OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
+
+# Colours of things, of which each thing takes its own shade.
+# fmt: off
+WALLS = [(150, 110, 80), (128, 82, 62), (176, 152, 112), (188, 178, 160), (206, 200, 188), (120, 112, 100),
+    (98, 74, 60), (164, 140, 120), (140, 132, 124), (92, 88, 84), (214, 206, 180), (110, 94, 78)]
+ROOFS = [(84, 70, 64), (70, 70, 76), (112, 72, 56), (92, 86, 80), (60, 58, 60)]
+SHOPS = [(150, 36, 34), (30, 50, 110), (24, 70, 50), (30, 30, 32), (190, 180, 160), (90, 30, 60), (196, 150, 50),
+    (60, 90, 120)]
+PAINTS = [(30, 32, 36), (60, 62, 66), (120, 124, 128), (172, 176, 180), (214, 216, 214), (190, 194, 200),
+    (226, 228, 228), (36, 52, 96), (120, 28, 30), (40, 70, 60), (84, 88, 98), (20, 24, 34), (150, 150, 140),
+    (70, 94, 130)]
+COATS = [(20, 20, 24), (26, 30, 44), (16, 18, 20), (40, 36, 34), (58, 60, 64), (24, 30, 40), (110, 40, 40),
+    (46, 56, 48), (150, 146, 138), (60, 70, 110)]
+TROUSERS = [(22, 22, 26), (32, 40, 60), (58, 54, 48), (30, 32, 40), (90, 84, 74)]
+HAIR = [(30, 24, 20), (60, 42, 28), (110, 86, 56), (20, 20, 22), (90, 88, 86)]
+SKINS = [(196, 152, 128), (170, 124, 100), (120, 84, 64), (206, 168, 146)]
+LEAVES = [(62, 76, 42), (82, 88, 50), (50, 64, 44), (96, 92, 56), (72, 70, 50), (44, 56, 36)]
+TWIGS = [(84, 76, 66), (104, 92, 76), (66, 60, 54), (92, 90, 88)]
+METAL = [(70, 74, 76), (110, 114, 116), (44, 48, 50), (140, 142, 140), (50, 60, 54)]
+FRAMES = [(214, 212, 204), (200, 196, 188), (96, 90, 84), (60, 58, 56)]
+# fmt: on
+# What parts the pavement from the gardens: height in metres, colours.
+BARRIERS = {
+    "railing": (1.1, METAL),
+    "brick wall": (1.1, WALLS[:7]),
+    "stone wall": (1.2, WALLS[2:]),
+    "hedge": (1.5, LEAVES),
+    "boards": (1.7, [(104, 78, 54), (84, 70, 60)]),
+    "guard rail": (0.8, METAL),
+    "mesh": (2.0, METAL),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Camera:
+    x: float  # metres to the right of the middle of the road
+    height: float
+    yaw: float  # how far the view turns to the left, as a slope
+    bend: float  # 1 / metres: x grows by bend · z² along the road
+    zoom: float  # focal length / width of a 4:3 picture
+    horizon: float  # as a part of the height of a 4:3 picture, from above
+
+
+@dataclass(frozen=True)
+class Weather:
+    name: str
+    sky: Colour
+    gradient: float  # how much darker the sky is at the top, in 1 / 128 of its brightness; negative: brighter
+    clouds: float
+    cloud_place: int
+    sun: int  # −1: from the left, 1: from the right, 0: no direct sun
+    lit: tuple[
+        float, float, float
+    ]  # how bright walls are on the left side, on the right side, and those facing the camera
+    ground: float
+    shadow: float  # brightness of what lies in a cast shadow
+    reach: float  # metres of shadow a metre of height
+    haze: float  # 1 / metres: at 1 / haze metres half of the colour is lost
+    fog: Colour
+    shine: float  # wet roads mirror the sky
+    exposure: Colour
+    blur: bool
+    noise: float  # standard deviation in grey levels
+    lift: int  # grey levels that stray light adds everywhere
+
+
+@dataclass(slots=True)
+class Mark:
+    """Paint on the road between two x, from near to far; dashed along z or striped across x where a period is given."""
+
+    left: float
+    right: float
+    near: float = 0
+    far: float = 200
+    period: float = 0
+    dash: float = 0
+    phase: float = 0
+    stripes: float = 0
+    white: bool = True
+
+
+class Spot(NamedTuple):
+    """A soft shadow on the ground, an ellipse."""
+
+    x: float
+    z: float
+    across: float  # half its width
+    along: float  # half its length
+    strength: float  # 0 … 1
+    owner: int = 0  # the instance id of the thing that goes with it, 0: it stays
+
+
+@dataclass
+class Ground:
+    """Strips from left to right: one more than borders between them."""
+
+    borders: list[float]
+    strips: list[tuple[int, Colour]]  # class and colour
+    road: int  # which strip is the road
+    gain: float
+    patches: float
+    shine: float
+    shadow_gain: float
+    crossings: list[tuple[float, float]] = field(default_factory=list)  # from z to z, the road goes off to both sides
+    marks: list[Mark] = field(default_factory=list)
+    shadows: list[tuple[int, list[float]]] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Wall:
+    """Anything upright and flat: houses, fences, hedges.
+
+    parts: the names of its tiles, storey by storey from below, in each of them along the wall.
+    """
+
+    label: int
+    start: tuple[float, float]
+    end: tuple[float, float]
+    bottom: float
+    top: float
+    parts: tuple[tuple[tuple[str, int], ...], ...]
+    colours: dict
+    gain: float
+    depth: float
+    bays: float
+    roof: tuple[float, float, Colour] | None = None  # height of the ridge over the eaves, how far behind them, colour
+    kind: ClassVar[str] = "wall"
+
+
+@dataclass(slots=True)
+class Thing:
+    """Anything that stands on one spot. instance 0: not a thing that is counted."""
+
+    kind: str
+    label: int
+    x: float
+    z: float
+    height: float
+    style: int | str
+    colours: dict
+    gain: float
+    instance: int = 0
+    mirrored: bool = False
+    turn: tuple[float, float] = (0.0, 1.0)
+    above: float = 0.0  # metres over the ground
+    width: float = 0.0  # of a pole
+    parked: bool = False  # a car that never drives
+
+    @property
+    def depth(self) -> float:
+        return self.z
+
+
+@dataclass(frozen=True)
+class Scene:
+    camera: Camera
+    weather: Weather
+    ground: Ground
+    items: list

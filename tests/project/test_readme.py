@@ -1,0 +1,66 @@
+"""What README, CITATION and LICENSE say is so: addresses, the table of lessons, files, versions."""
+
+import re
+import tomllib
+
+import pytest
+import yaml
+
+import segedu
+from tools import publish
+from tools.notebook_form import NOTEBOOKS, REPOSITORY, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+NAME = REPOSITORY.rpartition("/")[2]
+ADDRESS = re.compile(rf"(?:github\.com|colab\.research\.google\.com/github)/([\w.-]+/{re.escape(NAME)})(?![\w-])")
+
+
+def test_the_repository_has_one_address():
+    inside = [path for name in ("notebooks", "segedu", "data") for path in (ROOT / name).rglob("*.*")]
+    paths = [path for path in [*ROOT.glob("*.*"), *inside] if path.is_file()]
+    texts = {path: path.read_bytes().decode(errors="replace").replace(publish.NOTE, "") for path in paths}
+    named = {path.name: set(ADDRESS.findall(text)) for path, text in texts.items() if ADDRESS.search(text)}
+    assert named.keys() >= {"pyproject.toml", "README.md", "CITATION.cff", *(path.name for path in NOTEBOOKS)}
+    assert set.union(*named.values()) == {REPOSITORY.removeprefix(publish.GITHUB)}, named
+    assert f"git clone {REPOSITORY} segedu && cd segedu\n" in README
+    assert CITATION["repository-code"] == REPOSITORY
+
+
+def test_a_placeholder_is_called_one_at_the_top():
+    assert README.split("\n\n", 1)[1].startswith(publish.NOTE) == (REPOSITORY == publish.PLACEHOLDER)
+    assert (publish.NOTE in README) == (REPOSITORY == publish.PLACEHOLDER)
+
+
+def test_the_table_has_a_row_for_each_lesson():
+    rows = re.findall(r"^\| *\[.*?\]\(notebooks/(\S+)\.ipynb\) *\|(.*)\|(.*)\|(.*)\|$", README, re.MULTILINE)
+    assert [name for name, *_ in rows] == [path.stem for path in NOTEBOOKS]
+    for name, idea, minutes, built in rows:
+        assert idea.strip() and built.strip(), name
+        assert re.fullmatch(r"\d+(\.\d)?", minutes.strip()), f"{name}: measure its minutes"
+
+
+def test_every_file_that_the_readme_names_is_there():
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    mapped = re.findall(r"`(.*?)`", "".join(re.findall(r"^\| `.*?` \|", README, re.MULTILINE)))
+    assert "segedu/" in mapped and "LICENSE" in linked
+    assert [name for name in linked + mapped if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`)make ([\w-]+)", README, re.MULTILINE))))
+def test_every_target_that_the_readme_names_is_in_the_makefile(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_one_version_and_one_name():
+    assert CITATION["version"] == PROJECT["version"] == segedu.__version__
+    assert CITATION["cff-version"] == "1.2.0" and CITATION["message"] and CITATION["authors"]
+    assert CITATION["title"].startswith(PROJECT["name"])
+
+
+def test_both_licences_are_named():
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    for name, words in {"BSD-3-Clause": "BSD 3-Clause License", "CC-BY-4.0": "CC BY 4.0"}.items():
+        assert name in PROJECT["license"] and words in licence
+    assert "BSD-3-Clause" in README and "CC BY 4.0" in README and CITATION["license"] == "BSD-3-Clause"

@@ -1,0 +1,247 @@
+"""Masks and pictures in files: every encoding gives the ids that were stored, or a sentence whose advice works."""
+
+import struct
+import unicodedata
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from segedu import datasets, files
+from segedu.datasets.grey import read_colours, read_grey, read_ids
+from segedu.labels import LabelTable
+from segedu.masks import MaskError, from_colours, read_mask, validate_mask, write_mask
+
+TABLE = LabelTable(tuple(f"c{i}" for i in range(21)), tuple((i, 100, 0) for i in range(21)))
+IDS = np.uint8([[0, 1, 2, 3, 1], [3, 2, 1, 0, 0]])
+
+
+def grey_png(values, depth: int, colour: int = 0) -> bytes:
+    """A PNG of `depth` bits, which Pillow does not write."""
+    rows = b""
+    for row in np.reshape(values, (len(values), -1)).tolist():
+        bits = "".join(format(value, f"0{depth}b") for value in row)
+        bits += "0" * (-len(bits) % 8)
+        rows += b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", np.shape(values)[1], len(values), depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def save(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("depth", [2, 4, 8, 16])
+def test_grey_png_of_any_depth_holds_the_stored_ids(tmp_path, depth):
+    path = tmp_path / "a.png"
+    path.write_bytes(grey_png(IDS, depth))
+    assert np.array_equal(read_mask(path, TABLE), IDS)
+    assert np.array_equal(read_ids(path, path, "fetch"), IDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.PNG", {"format": "PNG"}),
+        ("a.tif", {}),
+        ("a.tif", {"compression": "tiff_lzw"}),
+        ("a.tif", {"compression": "tiff_deflate"}),
+        ("a.bmp", {}),
+        ("Maske für Ü.png", {}),
+        ("a.webp", {"lossless": True}),
+    ],
+)
+def test_lossless_files_hold_the_stored_ids(tmp_path, name, options):
+    array = np.array([[TABLE.colours[i] for i in row] for row in IDS], np.uint8) if name.endswith(".webp") else IDS
+    assert np.array_equal(read_mask(save(tmp_path / name, array, **options), TABLE), IDS)
+
+
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_sixteen_bits_of_either_order(tmp_path, order):
+    path = tmp_path / "a.tif"
+    raw = IDS.astype(order).tobytes()
+    tags = [(256, 5), (257, 2), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, len(raw))]
+    mark = "<" if order[0] == "<" else ">"
+    entries = b"".join(struct.pack(mark + "HHI", tag, 4, 1) + struct.pack(mark + "I", value) for tag, value in tags)
+    start = (b"II*\0" if mark == "<" else b"MM\0*") + struct.pack(mark + "I", 8 + len(raw))
+    path.write_bytes(start + raw + struct.pack(mark + "H", len(tags)) + entries + bytes(4))
+    assert np.array_equal(read_mask(path, TABLE), IDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("a.jpg", {}, "is a JPEG"),
+        ("a.tif", {"compression": "jpeg"}, "TIFF with JPEG inside"),
+        ("a.jp2", {}, "JPEG 2000"),
+        ("a.webp", {"quality": 80}, "WebP of the lossy kind"),
+    ],
+)
+def test_encodings_that_change_values_are_named(tmp_path, name, options, says):
+    path = save(tmp_path / name, np.repeat(IDS[..., None], 3, axis=2), **options)
+    with pytest.raises(MaskError, match=f"{name} is a .*{says.removeprefix('is a ')}.*export the mask again as PNG"):
+        read_mask(path, TABLE)
+    with pytest.raises(MaskError, match="keeps no exact values"):
+        read_ids(path, path, "fetch")
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gif", "png"])
+def test_pages_after_the_first_are_named(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    pages = [Image.fromarray(IDS), Image.fromarray(3 - IDS)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    with pytest.raises(MaskError, match="holds 2 pages") as caught:
+        read_mask(path, TABLE)
+    assert 'picture.seek(0); picture.save("a_0.png")' in str(caught.value)
+    if suffix == "tif":
+        picture = Image.open(path)
+        picture.seek(0)
+        picture.save(tmp_path / "a_0.png")
+        assert np.array_equal(read_mask(tmp_path / "a_0.png", TABLE), IDS)
+        with pytest.raises(ValueError, match="holds 2 pages"):
+            read_grey(path, "fetch")
+
+
+def test_a_mask_or_picture_that_exif_turns_is_named(tmp_path):
+    picture = Image.fromarray(IDS)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.png", exif=exif)
+    for read in (lambda path: read_mask(path, TABLE), lambda path: read_grey(path, "fetch")):
+        with pytest.raises(MaskError, match=r"orientation 6.*exif_transpose"):
+            read(tmp_path / "a.png")
+    ImageOps.exif_transpose(Image.open(tmp_path / "a.png")).save(tmp_path / "a.png")
+    assert np.array_equal(read_mask(tmp_path / "a.png", TABLE), np.rot90(IDS, -1))
+
+
+def test_transparency_that_hides_nothing_is_dropped_and_other_is_named(tmp_path):
+    colours = np.uint8([[TABLE.colours[i] for i in row] for row in IDS])
+    opaque = np.dstack([colours, np.full(IDS.shape, 255, np.uint8)])
+    assert np.array_equal(read_mask(save(tmp_path / "a.png", opaque), TABLE), IDS)
+    assert np.array_equal(read_mask(save(tmp_path / "g.png", np.dstack([IDS, opaque[..., 3]])), TABLE), IDS)
+    opaque[0, 2, 3] = 0
+    with pytest.raises(MaskError, match=r'mode "RGBA" with 1 transparent pixels \(first at row 0, column 2\)'):
+        read_mask(save(tmp_path / "b.png", opaque), TABLE)
+
+
+def test_a_tiff_in_which_white_is_zero_and_sixteen_bit_colours_are_named(tmp_path):
+    path = save(tmp_path / "a.tif", IDS, tiffinfo={262: 0})
+    with pytest.raises(MaskError, match="0 is white"):
+        read_mask(path, TABLE)
+    colours = np.repeat(IDS[..., None].astype(int), 3, axis=2)
+    (tmp_path / "c.png").write_bytes(grey_png(colours, 16, colour=2))
+    with pytest.raises(MaskError, match="16 bits a colour"):
+        read_mask(tmp_path / "c.png", TABLE)
+    with pytest.raises(ValueError, match="16 bits a colour, but uses 12"):
+        read_colours(tmp_path / "c.png", "fetch")
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "bmp"])
+def test_a_renumbered_palette_with_void_is_named_and_the_advice_gives_the_ids(tmp_path, suffix):
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(TABLE)] = TABLE.colours
+    palette[255] = (224, 224, 192)
+    ids = np.where(IDS == 3, 255, np.where(IDS == 2, 15, IDS)).astype(np.uint8)
+    picture = Image.fromarray(ids)
+    picture.putpalette(palette.ravel().tolist())
+    picture.save(tmp_path / "voc.png")
+    assert np.array_equal(read_mask(tmp_path / "voc.png", TABLE), ids)
+    path = tmp_path / f"a.{suffix}"
+    picture.remap_palette([0, 1, 15, 255]).save(path)
+    with pytest.raises(MaskError, match=r"index 2 has the colour of class 15.*void=\(224, 224, 192\)"):
+        read_mask(path, TABLE)
+    mask = from_colours(Image.open(path).convert("RGB"), TABLE, void=(224, 224, 192))
+    assert np.array_equal(mask, ids)
+    with pytest.raises(MaskError, match=r"If it is void: .*void=\(224, 224, 192\)"):
+        from_colours(Image.open(path).convert("RGB"), TABLE)
+
+
+# Names of files
+
+
+def test_pictures_in_a_folder_by_name(tmp_path):
+    assert files.pictures_in(tmp_path / "none") == {}
+    umlaut = unicodedata.normalize("NFD", "Zürich 1")
+    for name in ("b.PNG", "a.tif", "c.Jpeg", f"{umlaut}.jpg", "._a.png", ".DS_Store", "Thumbs.db", "notes.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder.png").mkdir()
+    assert set(files.pictures_in(tmp_path)) == {"a", "b", "c", unicodedata.normalize("NFC", umlaut)}
+    (tmp_path / "a.PNG").write_text("")
+    with pytest.raises(ValueError, match=r"two pictures of one name, a.\w+ and a.\w+\. Take one"):
+        files.pictures_in(tmp_path)
+
+
+def own_nuclei(root, picture, suffix=".tif", name="a"):
+    for kind, array in (("images", picture), ("masks", np.eye(16, dtype=np.uint8))):
+        folder = root / "nuclei" / "test" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        save(folder / f"{name}{suffix}", array, format="TIFF")
+    return lambda: datasets.Nuclei("test", root=root)
+
+
+def test_suffixes_in_any_case_count(tmp_path):
+    own_nuclei(tmp_path, np.eye(16, dtype=np.uint8), ".tif", "a")
+    assert own_nuclei(tmp_path, np.eye(16, dtype=np.uint8), ".TIF", "b")().names == ["a", "b"]
+    for kind, size, suffix in (("JPEGImages", (16, 16, 3), "JPG"), ("Annotations", (16, 16), "PNG")):
+        folder = tmp_path / "DAVIS" / kind / "480p" / "swan [1]"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            ending = suffix if number == 1 else suffix.lower()
+            save(folder / f"{number:05d}.{ending}", np.zeros(size, np.uint8), format="JPEG" if "J" in suffix else "PNG")
+    assert datasets.Davis("swan [1]", root=tmp_path).names == ["00000", "00001", "00002"]
+
+
+def test_floats_of_the_unit_range_are_pictures(tmp_path):
+    ds = own_nuclei(tmp_path, np.full((16, 16), 200 / 255, np.float32))()
+    assert ds[0][0].max().item() == pytest.approx(200 / 255)
+    assert read_colours(tmp_path / "nuclei/test/images/a.tif", "fetch").shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("picture", "says", "mended", "value"),
+    [
+        (np.full((16, 16), 3000, np.uint16), "almost black.*here 16", lambda a: a * np.uint16(16), 3000 / 4095),
+        (np.full((16, 16), 200, np.uint16), "almost black.*here 256", lambda a: a * np.uint16(256), 200 / 255),
+        (np.full((16, 16), 200, np.int32), "int32.*8 or 16 bits", lambda a: (a / 255).astype("float32"), 200 / 255),
+        (np.full((16, 16), 200, np.float32), "float32.*0…1", lambda a: (a / 255).astype("float32"), 200 / 255),
+    ],
+)
+def test_pictures_that_would_be_black_are_named_and_the_advice_works(tmp_path, picture, says, mended, value):
+    ds = own_nuclei(tmp_path, picture)()
+    with pytest.raises(ValueError, match=says):
+        ds[0]
+    path = tmp_path / "nuclei/test/images/a.tif"
+    save(path, mended(np.array(Image.open(path))))
+    assert ds[0][0].max().item() == pytest.approx(value, abs=0.005)
+
+
+# Where data is
+
+
+def test_home_and_variables_in_the_place_of_data(tmp_path, monkeypatch):
+    (tmp_path / "data" / "nuclei").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("PLACE", str(tmp_path / "data"))
+    for named in ("~/data", "$PLACE"):
+        assert files.find_data("nuclei", named) == tmp_path / "data" / "nuclei"
+        monkeypatch.setenv("SEGEDU_DATA", named)
+        assert files.find_data("nuclei") == tmp_path / "data" / "nuclei"
+    monkeypatch.setenv("SEGEDU_DATA", "~/gone")
+    with pytest.raises(ValueError, match=f"'~/gone', here .*{tmp_path.name}.*no such folder"):
+        files.find_data("nuclei")
+
+
+def test_a_written_mask_is_read_from_any_name(tmp_path):
+    path = tmp_path / "Maske Ä 1.PNG"
+    write_mask(path, IDS, TABLE)
+    assert np.array_equal(read_mask(path, TABLE), IDS)
+    np.save(tmp_path / "a.npy", IDS.astype(">i4"))
+    (tmp_path / "a.npy").rename(tmp_path / "b.NPY")
+    validate_mask(read_mask(tmp_path / "b.NPY", TABLE), TABLE)

@@ -1,0 +1,216 @@
+"""What comes in: samples, data sets, pictures and numbers in the forms in which other libraries have them."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Subset
+
+import segedu
+from segedu.datasets import Photographs, ToyStreet
+from segedu.masks import MaskError
+from segedu.models import SmallNet
+from segedu.pictures import picture_tensor
+from tests.tiny import Boxes
+
+IMAGE = torch.rand(3, 32, 40, generator=torch.Generator().manual_seed(0))
+MASK = (IMAGE[0] > 0.5).long()
+PIXELS = np.random.default_rng(0).integers(0, 256, (37, 45, 3), np.uint8)
+
+
+def fit(data, **options):
+    torch.manual_seed(0)
+    return segedu.fit(SmallNet(2, width=4), data, **{"steps": 1, "batch_size": 2, "progress": False} | options)
+
+
+def evaluate(data):
+    return segedu.evaluate(SmallNet(2, width=4), data)
+
+
+BOTH = {
+    "dicts": ([{"image": IMAGE, "mask": MASK}] * 2, TypeError, r"sample\['image'\], sample\['mask'\]"),
+    "a DataLoader": (DataLoader([(IMAGE, MASK)] * 2, batch_size=2), TypeError, "loader.dataset, and batch_size=2"),
+    "a generator": (iter([(IMAGE, MASK)]), TypeError, r"list\(…\)"),
+    "two stacks": ((IMAGE[None], MASK[None]), TypeError, r"list\(zip\(images, masks\)\)"),
+    "a folder": ("photographs", TypeError, "of type str"),
+    "nothing": ([], ValueError, "no picture"),
+    "images only": ([IMAGE] * 2, TypeError, "tuples"),
+    "PIL pictures": ([(Image.fromarray(PIXELS), MASK)] * 2, TypeError, "picture_tensor"),
+    "file names": ([("a.jpg", "a.png")] * 2, TypeError, "the image is of type str"),
+    "no axis of channels": ([(IMAGE[0], MASK)] * 2, ValueError, r"image\[None\]"),
+    "values to 255": ([(IMAGE * 255, MASK)] * 2, ValueError, "divide by 255"),
+    "bytes": ([((IMAGE * 255).byte(), MASK)] * 2, ValueError, "got uint8"),
+    "NaN": ([(IMAGE * torch.nan, MASK)] * 2, ValueError, "nan_to_num"),
+    "white objects": ([(IMAGE, MASK * 255)] * 2, MaskError, r"mask == 255"),
+    "void only": ([(IMAGE, MASK * 0 + 255)] * 2, MaskError, "255 .ignore. in all"),
+    "ids without a class": ([(IMAGE, MASK * 7)] * 2, MaskError, "7 in"),
+    "negative ids": ([(IMAGE, MASK - 1)] * 2, MaskError, r"mask.* < 0"),
+    "fractions": ([(IMAGE, MASK / 255)] * 2, MaskError, r"255\)"),
+}
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_fit_and_evaluate_refuse_the_same(name):
+    data, error, words = BOTH[name]
+    for ask in (fit, evaluate):
+        with pytest.raises(error, match=words):
+            ask(data)
+
+
+def test_the_data_set_for_validation_is_looked_at_before_anything_is_learnt():
+    model, val = SmallNet(2, width=4), [(IMAGE, torch.full_like(MASK, 255))]
+    before = model.score.weight.clone()
+    with pytest.raises(MaskError, match="picture 0 .* in all of its"):
+        segedu.fit(model, [(IMAGE, MASK)] * 2, val, steps=2, batch_size=2, progress=False)
+    assert torch.equal(model.score.weight, before)
+    segedu.fit(model, [(IMAGE, MASK)] * 2, [*val, (IMAGE, MASK)], steps=2, batch_size=2, progress=False)
+
+
+def test_a_picture_of_background_and_void_among_others_is_sound():
+    empty = torch.zeros_like(MASK)
+    assert evaluate([(IMAGE, empty)]).counts.sum() == empty.numel()
+    empty[:4] = 255
+    assert evaluate([(IMAGE, empty), (IMAGE, MASK)]).counts.sum() == 2 * MASK.numel() - 4 * 40
+
+
+@pytest.mark.parametrize("kind", [">f4", "float16", "float64"])
+def test_arrays_of_numpy_are_samples_too(kind):
+    pictures = [(IMAGE.numpy().astype(kind)[:, ::-1], MASK.numpy().astype(np.uint8 if kind == "float16" else ">i8"))]
+    same = [(image.astype(np.float32).copy(), mask.astype(np.int64)) for image, mask in pictures]
+    model = SmallNet(2, width=4)
+    expected = segedu.evaluate(model, [(torch.from_numpy(image), torch.from_numpy(mask)) for image, mask in same])
+    assert torch.equal(segedu.evaluate(model, pictures).counts, expected.counts)
+    if kind != "float16":
+        assert fit(pictures).loss == pytest.approx(fit(same).loss)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int16, torch.uint16, torch.int32])
+def test_masks_of_every_kind_of_whole_numbers_are_learnt(kind):
+    assert fit([(IMAGE, MASK.to(kind))] * 2).loss == fit([(IMAGE, MASK)] * 2).loss
+
+
+def test_a_model_is_a_module():
+    for ask in (
+        lambda model: segedu.semantic_segmentation(model, PIXELS),
+        lambda model: segedu.instance_segmentation(model, PIXELS),
+        lambda model: segedu.evaluate(model, [(IMAGE, MASK)]),
+        lambda model: segedu.fit(model, [(IMAGE, MASK)], steps=1),
+    ):
+        for model in ("fcn8s_toystreet", PIXELS, lambda x: x):
+            with pytest.raises(TypeError, match=r"segedu\.load\(name\)"):
+                ask(model)
+
+
+def test_what_a_loss_does_not_take_is_told():
+    assert evaluate([(IMAGE, MASK, "name.png")]).counts.sum() == MASK.numel()
+    with pytest.raises(TypeError, match=r"place 2 .*\[\(image, mask\) for image, mask, \*_ in data\]"):
+        fit([(IMAGE, MASK, "name.png")] * 2)
+    with pytest.raises(TypeError, match="lambda output, mask"):
+        fit([(IMAGE, MASK, MASK)] * 2)
+    by_hand = fit([(IMAGE, MASK, MASK)] * 2, loss=lambda output, mask, *rest: segedu.losses.cross_entropy(output, mask))
+    assert by_hand.loss == fit([(IMAGE, MASK)] * 2).loss
+
+
+def test_pictures_of_different_sizes_need_one_size_or_batches_of_one():
+    growing = Boxes(4, growing=True)
+    model = SmallNet(3, width=4)
+    with pytest.raises(ValueError, match=r"resize\(\(128, 160\)\)"):
+        segedu.fit(model, growing, steps=1, batch_size=2, progress=False)
+    for data, size in ((growing, 1), (Boxes(4, growing=True, transform=segedu.transforms.augment((128, 160))), 2)):
+        assert len(segedu.fit(model, data, steps=1, batch_size=size, progress=False).loss) == 1
+
+
+@pytest.mark.parametrize("whole", [np.int64, np.uint8, torch.tensor, float])
+def test_whole_numbers_of_other_libraries_are_whole_numbers(whole, tmp_path):
+    data = [(IMAGE, MASK)] * 3
+    how = {"batch_size": 2, "seed": 1, "steps": 2}
+    other = fit(data, **{k: whole(v) for k, v in how.items()}, checkpoint=tmp_path / "run.safetensors")
+    assert other.loss == fit(data, **how).loss
+    fit(data, **how, checkpoint=tmp_path / "run.safetensors", resume=True)
+    epochs = {"steps": None, "epochs": np.float32(1), "learning_rate": np.float32(1e-3)}
+    optimizer = lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=np.float32(0.5))  # noqa: E731
+    assert len(fit(data, **epochs, optimizer=optimizer, checkpoint=tmp_path / "epoch.safetensors").loss) == 2
+    if whole is not float:
+        ids = segedu.semantic_segmentation(SmallNet(2, width=4), PIXELS, tile=whole(64), margin=whole(0))
+        assert ids.shape == (37, 45)
+        assert torch.equal(Boxes(4)[whole(3)][0], Boxes(4)[3][0])
+        street = ToyStreet("train", length=whole(4), seed=whole(2), size=(whole(32), whole(40)))
+        assert torch.equal(street[whole(1)][0], ToyStreet("train", seed=2, size=(32, 40))[1][0])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        *[({"batch_size": x}, "batch_size=") for x in (0, -1, 2.5, True, "2", None)],
+        *[({"seed": x}, "seed=") for x in (-1, 0.5, "0", True)],
+        *[({"learning_rate": x}, "learning_rate=") for x in (0, -1, float("nan"), float("inf"), "fast", True)],
+        *[({"steps": x}, "exactly one budget") for x in (0, -3, 2.5, float("nan"), True, "10")],
+        *[({"steps": None, "minutes": x}, "exactly one budget") for x in (float("nan"), float("inf"), "1", True)],
+        ({"num_workers": -1}, "num_workers="),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        fit([(IMAGE, MASK)] * 2, **options)
+
+
+def test_a_data_set_is_indexed_as_a_list_is():
+    boxes, photographs = Boxes(4), Photographs(size=(40, 60))
+    for _ in range(3):
+        Subset(photographs, torch.randperm(8)[:1])[0]
+        photographs[torch.tensor(2)], photographs[np.int64(2)], photographs[-6]
+    assert len(photographs._kept) <= 4 and all(type(index) is int for index in photographs._kept)
+    assert len(list(boxes)) == 4 and torch.equal(boxes[np.int8(-1)][0], boxes[3][0])
+    with pytest.raises(IndexError, match="no picture 4"):
+        boxes[torch.tensor(4)]
+    for index in (slice(2), 1.5, "0", None, [0, 1], np.arange(2), True):
+        with pytest.raises(TypeError, match="Subset"):
+            boxes[index]
+
+
+def test_pictures_in_arrays_of_any_memory():
+    expected = picture_tensor(PIXELS)
+    frozen = PIXELS.copy()
+    frozen.flags.writeable = False
+    for image in (PIXELS[::-1][::-1], np.asfortranarray(PIXELS), frozen, (PIXELS.astype(">u2") * 257)):
+        assert torch.allclose(picture_tensor(image), expected)
+    for kind in (">f4", ">f8", np.longdouble, np.float16):
+        assert torch.allclose(picture_tensor((PIXELS / 255).astype(kind)), expected, atol=1e-3)
+    assert torch.allclose(picture_tensor(expected.double().requires_grad_()), expected)
+    with pytest.raises(ValueError, match="filled"):
+        picture_tensor(np.ma.masked_less(PIXELS, 9))
+    for image in (PIXELS + 1j, PIXELS.astype(object)):
+        with pytest.raises(TypeError, match="numbers is wanted"):
+            picture_tensor(image)
+
+
+def test_files_that_are_damaged_closed_or_hold_several_pictures_are_named(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(PIXELS).save(path)
+    (tmp_path / "cut.jpg").write_bytes(path.read_bytes()[:700])
+    (tmp_path / "text.png").write_text("no picture")
+    with Image.open(path) as closed:
+        pass
+    for image, name in (
+        (tmp_path / "cut.jpg", "cut.jpg"),
+        (Image.open(tmp_path / "cut.jpg"), "cut.jpg"),
+        (tmp_path / "text.png", "text.png"),
+        (tmp_path, str(tmp_path)),
+        (closed, "a.jpg .*closed"),
+    ):
+        with pytest.raises(OSError, match=name):
+            picture_tensor(image)
+    frames = [Image.fromarray(np.full((8, 9), value, np.uint8)) for value in (0, 51, 102)]
+    for name in ("pages.tif", "film.gif", "film.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(ValueError, match=rf"{name} holds 3 pages.*picture\.copy\(\)"):
+            picture_tensor(tmp_path / name)
+        picture = Image.open(tmp_path / name)
+        picture.seek(2)
+        assert picture_tensor(picture.copy()).unique().item() == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_pillows_modes(mode):
+    picture = Image.fromarray(np.full((8, 9, 3), 255, np.uint8)).convert(mode)
+    assert picture_tensor(picture).min() > 0.99

@@ -1,0 +1,1 @@
+"""What stores, checks, publishes and proves the lessons: `python -m tools.NAME`, or start.py's commands."""

@@ -1,0 +1,157 @@
+"""Run lessons and store their outputs, as `make notebooks` does.
+
+    python -m tools.store_notebooks [NAME ...] [--avx2]
+
+NAME is the beginning of a lesson's file name ("04"); without one, all run, one after the other, on two threads, on the
+CPU and without real pictures. A lesson is stored only when the whole of it ran. With --avx2 the processor pretends
+to be a laptop's, whose minutes these are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tools.notebook_form import (
+    METADATA,
+    NOTEBOOKS,
+    SETUP,
+    WIDGET,
+    all_complaints,
+    asks,
+    badge,
+    real_data_stays_out,
+    tags,
+)
+
+
+def prepare(notebook, name: str) -> None:
+    """Put the badge under the title, the set-up cell before the first code, and an id on every cell."""
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    for number, cell in enumerate(notebook.cells):
+        cell.setdefault("id", f"cell-{number}")
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    rest = "\n".join(line for line in rest.splitlines() if "colab-badge" not in line).strip("\n")
+    notebook.cells[0].source = f"{title}\n\n{badge(name)}\n\n{rest}".rstrip("\n")
+    setups = [cell for cell in notebook.cells if "setup" in tags(cell)]
+    if not setups:
+        setups = [nbformat.v4.new_code_cell(id="setup", metadata={"tags": ["setup"]})]
+        first = next((i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
+        notebook.cells.insert(first, setups[0])
+    setups[0].source = SETUP
+
+
+def clean(notebook) -> None:
+    """Leave what a reader wants to see: no widgets, no stderr, no machine's traces; answers and proofs folded."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        kept = {"tags": tags(cell)} if tags(cell) else {}
+        if "proof" in tags(cell):
+            kept["jupyter"] = {"source_hidden": True}
+        if asks(cell):
+            kept.update(collapsed=True, jupyter={"outputs_hidden": True})
+        cell.metadata = nbformat.from_dict(kept)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in map(cleaned, cell.outputs) if output is not None]
+
+
+def cleaned(output):
+    """The output as it is stored, or None where nothing of it is."""
+    if output.output_type == "stream":
+        text = "".join(line.rstrip() + "\n" for line in re.sub(r"[^\n]*\r(?!\n)", "", output.text).splitlines())
+        output.text = text.rstrip("\n") + "\n"
+        return output if output.name == "stdout" and text.strip() else None
+    if output.output_type == "error":  # an intended one: its sentence teaches, the paths of this machine do not
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+        return output
+    if WIDGET in output.data:
+        return None
+    if len(output.data) > 1 and re.fullmatch(r"<.*>", output.data.get("text/plain", "")):
+        del output.data["text/plain"]  # "<Figure size 640x480 with 1 Axes>"
+    return output
+
+
+def warnings_of(notebook) -> list[str]:
+    """The lines of stderr that are warnings: a lesson does not train its readers to overlook them."""
+    streams = [o for cell in notebook.cells for o in cell.get("outputs", []) if o.get("name") == "stderr"]
+    return [line for stream in streams for line in stream.text.splitlines() if "Warning" in line]
+
+
+def run(notebook, folder: Path) -> list[float]:
+    """Execute the notebook in place, in `folder`; the seconds of each cell. Raises CellExecutionError."""
+    seconds = []
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_execute=lambda **_: seconds.append(-time.perf_counter()),
+        on_cell_executed=lambda **_: seconds.append(seconds.pop() + time.perf_counter()),
+    )
+    client.execute()
+    return seconds
+
+
+def store(path: Path) -> bool:
+    """Run one lesson and write it back; whether that went well."""
+    notebook = nbformat.read(path, as_version=4)
+    prepare(notebook, path.stem)
+    try:
+        seconds = run(notebook, path.parent)
+    except CellExecutionError as error:
+        print(f"{path.name}: NOT stored, a cell failed.\n{error}", flush=True)
+        return False
+    if warned := warnings_of(notebook):
+        print(f"{path.name}: NOT stored, it warns:", *warned, sep="\n  ", flush=True)
+        return False
+    clean(notebook)
+    if shown := real_data_stays_out(notebook, path.stem):
+        print(f"{path.name}: NOT stored:", *shown, sep="\n  ", flush=True)
+        return False
+    nbformat.write(notebook, path)
+    kilobytes = path.stat().st_size / 1000
+    print(f"{path.name}: {sum(seconds):.0f} s, slowest cell {max(seconds):.0f} s, {kilobytes:.0f} kB", flush=True)
+    for complaint in all_complaints(notebook, path.stem):
+        print(f"  its form: {complaint}", flush=True)
+    return True
+
+
+def be_a_plain_machine(scratch: Path, avx2: bool) -> None:
+    """Set this process's environment, which the kernels inherit: two threads, a CPU, no data but weights."""
+    os.environ.update(OMP_NUM_THREADS="2", OMP_WAIT_POLICY="PASSIVE", CUDA_VISIBLE_DEVICES="")
+    if avx2:
+        os.environ.update(ONEDNN_MAX_CPU_ISA="AVX2", ATEN_CPU_CAPABILITY="avx2")
+    weights = Path(os.environ.pop("SEGEDU_DATA", scratch / "none")) / "weights"
+    (scratch / "data").mkdir()
+    if weights.is_dir():
+        shutil.copytree(weights, scratch / "data" / "weights")
+    os.environ["SEGEDU_DATA"] = str(scratch / "data")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of lessons' names; all lessons if none")
+    parser.add_argument("--avx2", action="store_true", help="as slow as a laptop, to measure its minutes")
+    options = parser.parse_args()
+    chosen = [path for path in NOTEBOOKS if path.name.startswith(tuple(options.names or [""]))]
+    if not chosen:
+        return f"No lesson in notebooks/ begins with {' or '.join(options.names) or 'anything'}."
+    with tempfile.TemporaryDirectory() as scratch:
+        be_a_plain_machine(Path(scratch), options.avx2)
+        return int(not all([store(path) for path in chosen]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
