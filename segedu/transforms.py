@@ -149,13 +149,12 @@ class _Window:
 class _Colours(v2.ColorJitter):
     """torchvision's, with a sentence for pictures that it does not know."""
 
-    def forward(self, *sample: torch.Tensor):
-        if (channels := sample[0].shape[-3]) not in (1, 3):
+    def check_inputs(self, flat_inputs: list[torch.Tensor]) -> None:
+        if (channels := flat_inputs[0].shape[-3]) not in (1, 3):
             raise ValueError(
                 f"The image has {channels} channels; brightness, contrast and saturation are changed in 1 or 3. Leave "
                 "the colours alone: augment(…, colour=0)"
             )
-        return super().forward(*sample)
 
 
 def _resized(item: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

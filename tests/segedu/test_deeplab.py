@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from segedu.labels import STREET
 from segedu.models import DeepLab
-from segedu.models.deeplab import RATES, atrous_conv
+from segedu.models.deeplab import ASPP, RATES, V2, Decoder, atrous_conv
 from segedu.models.layers import pad_to_stride, upsample
 from segedu.models.papers import PAPER_RATES
 from tests.rebuilt import assert_comes_back_from_a_file, assert_known_to_load
@@ -264,3 +264,10 @@ def test_the_paper_form_is_known_to_load():
 def test_a_mistake_is_a_sentence(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_heads_take_and_give_any_number_of_channels():
+    x = torch.rand(2, 6, 8, 9)
+    assert V2(3, 5, [0, 1, 2])([x, torch.rand(2, 40, 8, 9)]).shape == (2, 3, 8, 9)
+    assert ASPP(6, 4, [1, 2])(x).shape == (2, 4, 8, 9)
+    assert Decoder(6, 5, 4)(x, torch.rand(2, 5, 16, 17)).shape == (2, 4, 16, 17)

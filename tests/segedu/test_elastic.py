@@ -74,6 +74,22 @@ def test_grid_points_move_by_the_papers_standard_deviation():
     assert within == pytest.approx(0.68, abs=0.05), "as a normal distribution has it"
 
 
+def test_all_nine_grid_points_are_drawn_alike_and_apart():
+    """At the picture's edge a place that falls outside is mirrored: of a move its distance from −½ is left there."""
+    size, points = (33, 33), (slice(None), slice(0, 33, 16), slice(0, 33, 16))
+    home = torch.stack(torch.meshgrid(*[torch.tensor([0.0, 16, 32])] * 2, indexing="ij"))
+    far = []
+    for seed in range(400):
+        place = displacements(in_pixels(4, size), size, seed)[points] + home
+        inward = torch.where(home == 32, 32 - place, place - home)  # a row or column inside the picture keeps its sign
+        far.append(torch.where(home == 16, inward, inward + 0.5).flatten())
+    far = torch.stack(far)
+    # the mean square of a normal number about ½ or, in the middle, about 0
+    expected = torch.where(home.flatten() == 16, 4.0**2, 4.0**2 + 0.25)
+    assert (far.square().mean(0) / expected).numpy() == pytest.approx(np.ones(18), abs=0.3)
+    assert np.abs(np.corrcoef(far.T) - np.eye(18)).max() < 0.25
+
+
 def test_every_size_is_bent_alike():
     small, large = (displacements(ElasticGrid(), size, 3) for size in ((61, 81), (121, 161)))
     inside = (slice(None), slice(15, 45), slice(15, 65))

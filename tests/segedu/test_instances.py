@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import nn
 
 import segedu
@@ -128,6 +129,18 @@ def test_borders_of_a_class_of_their_own_are_shared_out_again(seed):
     truth[np.isin(truth, np.random.default_rng(seed).permutation(200)[:50])] = 0
     found = segedu.instance_segmentation(Painted(), painted(border_classes(truth)), labels=BORDERED)
     assert found.max() > 30 and same_objects(found, truth)
+
+
+def test_what_is_shared_out_goes_to_the_nearest_object():
+    """Straight and slanting ways are compared by their length: three pixels down and three across are 4.2, not 3."""
+    classes = np.full((40, 40), 2)
+    for row, column in ((2, 2), (2, 34), (30, 18), (36, 36)):
+        classes[row : row + 3, column : column + 2] = 1
+    ids = by_watershed(classes, [1], border=2)
+    objects = [np.where(classes == 1, ids, 0) == one for one in range(1, 5)]
+    distances = np.stack([ndimage.distance_transform_edt(~one) for one in objects])
+    own = np.take_along_axis(distances, ids[None] - 1, axis=0)[0]
+    assert (own - distances.min(0)).max() < 1, "a pixel between two may go to either"
 
 
 def test_gaps_are_given_back():

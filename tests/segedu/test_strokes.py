@@ -75,6 +75,8 @@ def test_a_line_of_one_pixel_has_no_gap():
         ([("cup", [(1, 2, 3)])], 5, ValueError, "a stroke is"),
         (["cup"], 5, ValueError, r"strokes\[0\] is 'cup'; a stroke is"),
         (("cup", [(2, 2)]), 5, ValueError, r"strokes\[0\] is 'cup'"),
+        ([("cup",)], 5, ValueError, r"strokes\[0\] is \('cup',\); a stroke is"),
+        ([("cup", [(2, 2)], 5)], 5, ValueError, r"strokes\[0\] is \('cup', \[\(2, 2\)\], 5\); a stroke is"),
         ([], 0, ValueError, "at least 1, got 0"),
         ([], float("nan"), ValueError, "at least 1, got nan"),
     ],

@@ -1,10 +1,12 @@
 """Joint transforms: mask and picture stay together, no id is invented, chance is repeatable, plain tensors refused."""
 
+import math
 import pickle
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -134,18 +136,73 @@ def test_a_window_that_would_leave_the_picture_keeps_its_proportions():
         assert max(growth) > 0.9, "half the size would not fit, so it is the smallest scale that does"
 
 
-def test_windows_reach_all_four_borders_and_half_are_mirrored():
-    places = torch.arange(48 * 64).reshape(48, 64)
-    image = tv_tensors.Image(torch.zeros(3, 48, 64))
+def even(values, low, high):
+    """Whether values are spread evenly over low … high: none outside, both ends reached, a Kolmogorov-Smirnov test."""
+    values, width = np.asarray(values), high - low
+    assert low - 1e-9 <= values.min() < low + 0.03 * width and high - 0.03 * width < values.max() <= high + 1e-9
+    return stats.kstest(values, "uniform", args=(low, width)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("scale", [(0.5, 2), (0.25, 0.5), (1, 4), (2, 3)])
+def test_scales_fill_their_range_evenly_as_zooming_is_felt(scale):
+    """A picture that grows by one each row and so tells, by its slope, how many rows of it stand in one of the new."""
+    image = tv_tensors.Image((torch.arange(1024.0) / 1024)[:, None].expand(1, 1024, 32))
+    transform = augment((256, 8), scale=scale, flip=False, colour=0)
     torch.manual_seed(0)
-    seen, mirrored = torch.zeros(48 * 64, dtype=torch.bool), 0
-    for _ in range(200):
-        _, mask = augment((24, 32), scale=(1, 1), colour=0)(image, tv_tensors.Mask(places))
-        seen[mask.flatten()] = True
-        mirrored += bool(mask[0, 0] > mask[0, -1])
-    seen = seen.reshape(48, 64)
-    assert seen[0].any() and seen[-1].any() and seen[:, 0].any() and seen[:, -1].any()
-    assert 70 < mirrored < 130
+    # Away from the edges, beyond which antialiasing finds nothing to mean over.
+    shown = [transform(image)[0][0, 64:192, 0].diff().mean().item() * 1024 for _ in range(500)]
+    grown = -np.log(shown)
+    low, high = (math.log(256 / round(256 / end)) for end in scale)  # a window has whole rows
+    assert even(grown, low, high)
+
+
+def test_every_window_is_as_likely_as_any_other():
+    """Three rows of six and four columns of eight: 4 × 5 places, the 20 of them alike, so the corners are reached."""
+    places = torch.arange(6 * 8).reshape(6, 8)
+    image = tv_tensors.Image(torch.zeros(1, 6, 8))
+    transform = augment((3, 4), scale=(1, 1), flip=False, colour=0)
+    torch.manual_seed(0)
+    seen = [transform(image, tv_tensors.Mask(places))[1] for _ in range(2000)]
+    assert all(torch.equal(mask - mask[0, 0], places[:3, :4]) for mask in seen), "no window is mirrored"
+    counts = np.bincount([mask[0, 0].item() for mask in seen], minlength=48).reshape(6, 8)
+    assert (counts[4:] == 0).all() and (counts[:, 5:] == 0).all()
+    assert stats.chisquare(counts[:4, :5].ravel()).pvalue > 0.01
+
+
+def test_one_picture_in_two_is_mirrored_left_and_right_and_none_upside_down():
+    places = torch.arange(6 * 8).reshape(6, 8)
+    image = tv_tensors.Image((places / 48)[None])
+    transform = augment(scale=(1, 1), colour=0)
+    torch.manual_seed(0)
+    mirrored = 0
+    for _ in range(1000):
+        seen, mask = transform(image, tv_tensors.Mask(places))
+        assert torch.equal(seen[0] * 48, mask) and (torch.equal(mask, places) or torch.equal(mask, places.flip(1)))
+        mirrored += torch.equal(mask, places.flip(1))
+    assert stats.binomtest(mirrored, 1000).pvalue > 0.01
+
+
+@pytest.mark.parametrize("colour", [0.1, 0.3, 0.9])
+def test_colours_change_by_factors_that_fill_their_range_evenly(colour):
+    """Three greys and a red, none of which gets beyond 0…1: the mean brightness tells the factor of brightness, the
+    difference of two greys that of brightness and contrast, the red's excess over its green all three."""
+    image = torch.full((3, 4, 4), 0.25)
+    image[:, 0], image[:, 1], image[0, 3] = 0.23, 0.27, 0.27
+    transform = augment(scale=(1, 1), flip=False, colour=colour)
+    luma = torch.tensor([0.2989, 0.587, 0.114])  # what torchvision calls grey
+    torch.manual_seed(0)
+    factors = []
+    for _ in range(500):
+        seen = transform(tv_tensors.Image(image))[0].as_subclass(torch.Tensor)
+        sums = [torch.stack([(luma @ p.flatten(1)).mean(), (p[0, 1] - p[0, 0]).mean(), (p[0, 3] - p[1, 3]).mean()])
+                for p in (image, seen)]  # fmt: skip
+        brightness, grey, red = (sums[1] / sums[0]).tolist()
+        factors.append((brightness, grey / brightness, red / grey))
+    factors = np.array(factors)
+    for kind in factors.T:
+        # measured with six digits, so a factor may seem to lie a little outside
+        assert even(kind.round(4), round(1 - colour, 4), round(1 + colour, 4))
+    assert np.abs(np.corrcoef(factors.T) - np.eye(3)).max() < 0.15, "each is drawn by itself"
 
 
 def test_switched_off_means_unchanged():

@@ -164,6 +164,15 @@ def test_any_size(size, look):
     assert image.shape == (*size, 1) and mask.shape == ids.shape == size
 
 
+@pytest.mark.parametrize(("knob", "low", "high"), [("noise", 0, 4), ("clutter", 0, 3), ("scale", 0.5, 4)])
+def test_knobs_take_both_ends_of_their_range_and_nothing_beyond(knob, low, high):
+    for end in (low, high):
+        ToyCells(**{knob: end})[0]
+    for beyond in (low - 1e-6, high + 1e-6):
+        with pytest.raises(ValueError, match=f"{knob}=.* {float(low)} … {float(high)}"):
+            ToyCells(**{knob: beyond})
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -158,6 +158,27 @@ def test_noise_is_only_noise():
     assert 1 < deviation[0] < 8 and 2 < deviation[1] / deviation[0] < 4
 
 
+def test_noise_is_as_strong_as_the_docstring_says_and_fills_its_range():
+    """1.5 … 6 grey levels, drawn evenly, times the knob: as planned in many streets, as measured in some of them."""
+    planned = np.array([ToyStreet().scene(i).weather.noise for i in range(300)])
+    assert 1.5 <= planned.min() < 1.7 and 5.8 < planned.max() <= 6 and planned.mean() == pytest.approx(3.75, abs=0.3)
+    doubled, clean = ToyStreet(noise=2), ToyStreet(noise=0)
+    for i in range(6):
+        assert doubled.scene(i).weather.noise == 2 * planned[i] and clean.scene(i).weather.noise == 0
+        noisy, still = doubled._read(i)[0].astype(int), clean._read(i)[0]
+        inside = (still > 60) & (still < 195)  # 0 and 255 cut the noise
+        assert (noisy - still)[inside].std() == pytest.approx(2 * planned[i], rel=0.1)
+
+
+def test_every_weather_comes_in_the_mixture_and_alone_where_it_is_asked_for():
+    mixed = [ToyStreet().scene(i).weather.name for i in range(400)]
+    shares = {"clear": 9, "overcast": 5, "dusk": 3, "rain": 2, "fog": 1}  # of 20
+    assert {name: mixed.count(name) / 20 for name in shares} == pytest.approx(shares, abs=1.2)
+    assert sum(mixed.count(name) for name in shares) == 400
+    for name in shares:
+        assert {ToyStreet(weather=name).scene(i).weather.name for i in range(10)} == {name}
+
+
 def test_clutter_fills_the_street():
     loose = [STREET.index(name) for name in ("car", "pedestrian", "bicyclist", "sign symbol")]
     shares = []
@@ -193,6 +214,15 @@ def test_weather_changes_the_light_and_nothing_else():
     assert dusk[0] < 0.7 * min(clear[0], overcast[0])
     assert rain[0] < overcast[0]
     assert fog[1] < 0.8 * min(clear[1], overcast[1])
+
+
+@pytest.mark.parametrize(("knob", "low", "high"), [("noise", 0, 4), ("clutter", 0, 3), ("scale", 0.5, 2)])
+def test_knobs_take_both_ends_of_their_range_and_nothing_beyond(knob, low, high):
+    for end in (low, high):
+        ToyStreet(**{knob: end})[0]
+    for beyond in (low - 1e-6, high + 1e-6):
+        with pytest.raises(ValueError, match=f"{knob}=.* {float(low)} … {float(high)}"):
+            ToyStreet(**{knob: beyond})
 
 
 @pytest.mark.parametrize(
