@@ -110,7 +110,11 @@ class DeepLab(SegmentationModel):
 
 
 def checked_rates(rates: tuple[int, ...], example: tuple[int, ...]) -> list[int]:
-    """The rates as Python's whole numbers. Raises ValueError unless there is one at least, each ≥ 0."""
+    """The rates as Python's whole numbers.
+
+    Raises:
+        ValueError: Unless there is one at least, each ≥ 0.
+    """
     try:
         if 1 <= len(rates) <= MOST_BRANCHES:
             return [number for rate in rates for number in whole(0, rate=rate)]

@@ -40,8 +40,8 @@ class QuickUNet(SegmentationModel):
         skips: As in UNet.
 
     Raises:
-        ValueError: For another stride, stem or upsampling, depth or convolutions outside 1 … 16, and
-            another size that is no whole number ≥ 1, or too small.
+        ValueError: For another stride, stem or upsampling, depth or convolutions outside 1 … 16,
+            and another size that is no whole number ≥ 1, or too small.
 
     Source: the shuffle as in Shi et al., arXiv 1609.05158, section 3.2.
 

@@ -107,8 +107,8 @@ class UNet(SegmentationModel):
             and at the bottom.
 
     Raises:
-        ValueError: For a depth outside 1 … 16, another size that is no whole number ≥ 1, a switch that
-            is neither True nor False, and for a picture whose size `output_size` refuses.
+        ValueError: For a depth outside 1 … 16, another size that is no whole number ≥ 1, a switch
+            that is neither True nor False, and for a picture whose size `output_size` refuses.
 
     Source: arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
 
