@@ -3,7 +3,7 @@
     python -m benchmarks.results 04_leak [--seeds 0 1 2] [--dry]
 
 Every file holds the command, the machine, and for each arm one list a score with one number a seed. The lessons draw
-their figures from these files; tests/test_results.py trains one entry anew and compares. --dry prints without storing.
+their figures from these files; tests/benchmarks/test_results.py trains one entry anew. --dry prints without storing.
 Arms are run seed by seed and stored after each, so that a run that is stopped early has as many seeds of each.
 """
 
