@@ -92,8 +92,10 @@ def _decoded(picture: Image.Image, name: str) -> np.ndarray:
     try:
         picture.load()
     except DAMAGE as error:
-        closed = "" if str(error) else "its file was closed before it was read: call image.load() before"
-        raise OSError(f"{name} cannot be read as a picture ({closed or error}). Or give its path.") from error
+        reason = error
+        if isinstance(error, AssertionError | AttributeError):  # Pillow's versions differ
+            reason = "its file was closed before it was read: call image.load() before"
+        raise OSError(f"{name} cannot be read as a picture ({reason}). Or give its path.") from error
     if pages > 1 and picture.format != "MPO":  # a camera's MPO holds the photograph and a preview
         raise ValueError(
             f"{name} holds {pages} pages or frames; this function takes one picture. Choose it: "

@@ -157,13 +157,19 @@ class _Colours(v2.ColorJitter):
             )
 
 
+# Torch 2.6 cannot index unsigned numbers of more than 8 bits; the same bits read as signed ones it can.
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
 def _resized(item: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if isinstance(item, tv_tensors.Mask):
         # torchvision resizes masks by "nearest": at a quarter of the size that takes pixels 0, 4, 8, …, while the
         # picture's are means around 1½, 5½, 9½, …; "nearest-exact" takes 2, 6, 10, … and stays on the picture. Places
         # are resized, not ids: these may be larger than the 2²⁴ up to which float32 counts.
         rows, columns = (_nearest(full, side) for full, side in zip(item.shape[-2:], size, strict=True))
-        return tv_tensors.wrap(item.as_subclass(torch.Tensor)[..., rows[:, None], columns], like=item)
+        ids = item.as_subclass(torch.Tensor)
+        bits = _SIGNED.get(ids.dtype, ids.dtype)
+        return tv_tensors.wrap(ids.view(bits)[..., rows[:, None], columns].view(ids.dtype), like=item)
     return functional.resize(item, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
 
 
