@@ -253,6 +253,10 @@ def test_a_transform_can_be_sent_to_worker_processes():
 def test_masks_of_every_kind_keep_their_values(kind):
     """Ids from 2²⁴ on are more than float32 counts, in which torchvision resizes."""
     ids = torch.tensor([[2**24 + 1, 2**24 + 3], [5, -1]]).repeat_interleave(5, 0).repeat_interleave(3, 1).to(kind)
+    try:
+        ids.flip(-1)
+    except RuntimeError:
+        pytest.skip(f"this version of torch cannot flip {kind}")
     image, mask = tv_tensors.Image(torch.rand(3, 10, 6)), tv_tensors.Mask(ids)
     for transform in (
         transforms.resize((23, 17)),
