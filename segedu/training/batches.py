@@ -11,7 +11,7 @@ from segedu import runtime
 from segedu.inputs import sample_of
 
 
-class Batches:
+class SeededBatchSampler:
     """Lists of (seed of the sample, index of the picture), one list a step, from `first_step` on.
 
     The row of pictures is the same whatever the first step, so a run that goes on sees what it would have seen.
@@ -29,7 +29,7 @@ class Batches:
         )
 
     def _order(self, epoch: int) -> list[int]:
-        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
         return torch.randperm(self.length, generator=generator).tolist()
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -40,12 +40,12 @@ class Batches:
                 if place // self.length != epoch:
                     epoch = place // self.length
                     order = self._order(epoch)
-                batch.append((mix(self.seed, place), order[place % self.length]))
+                batch.append((derive_seed(self.seed, place), order[place % self.length]))
             yield batch
             step += 1
 
 
-class Seeded(Dataset):
+class SeededDataset(Dataset):
     """A data set whose sample's chance (augmentation) is fixed by a number that comes with its index."""
 
     def __init__(self, dataset: Dataset):
@@ -57,7 +57,7 @@ class Seeded(Dataset):
         return sample_of(self.dataset, index)
 
 
-def mix(seed: int, number: int) -> int:
+def derive_seed(seed: int, number: int) -> int:
     """One number of 63 bits for each pair; neighbouring pairs give unrelated ones (SplitMix64's finaliser)."""
     z = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
