@@ -1,4 +1,4 @@
-"""`fit` and `evaluate`: one short loop for every model, loss and data set. Lesson 04 builds the same loop by hand."""
+"""`fit` and `evaluate`: one loop for every model, loss and data set. Lesson 04 builds it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def fit(
             `batch_size` pictures; an epoch is as many steps as it takes to see len(train) of them.
         val: data set of the same kind, scored after each epoch and at the end; the model ends
             with the weights of the best mean IoU.
-        steps, epochs, minutes: the budget, exactly one of them.
+        steps: the budget, as a number of batches. Exactly one of it and the next two is given.
+        epochs: the budget, as a number of passes over `train`; 0.5 is half a pass.
+        minutes: the budget, as wall time; validations count.
         loss: called as loss(output, *targets), targets being all that a sample holds behind its
             image. Logits at 1/2 … 1/32 of the picture's size are enlarged before; of a dict that
             the loss cannot read it gets the logits.

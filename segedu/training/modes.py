@@ -1,4 +1,4 @@
-"""What is lent for the time of a `with` block, and put back afterwards: a network's place and mode, Ctrl-C, a bar."""
+"""What a `with` block lends and puts back: a network's device and mode, Ctrl-C, a bar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from segedu.training.history import History
 
 @contextlib.contextmanager
 def on_device(device: torch.device, model: nn.Module) -> Iterator[None]:
-    """The model on `device`, and back where it was at the end: who made it on the CPU goes on with it there."""
+    """The model on `device`, and back where it was at the end.
+
+    Who made it on the CPU goes on with it there.
+    """
     home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     model.to(device)
     try:
@@ -39,7 +42,10 @@ def training_mode(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def catch_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C sets a flag that is read between two steps, so no step is cut in half; a second Ctrl-C stops at once."""
+    """Ctrl-C sets a flag that is read between two steps, so no step is cut in half.
+
+    A second Ctrl-C stops at once. The block gets a function that says whether the flag is set.
+    """
     requested = threading.Event()
 
     def ask(signum, frame):
@@ -59,7 +65,10 @@ def catch_ctrl_c() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def progress_bar(steps: int | None, done: int, shown: bool) -> Iterator[Callable[[History], None]]:
-    """A bar of so many steps, `done` of them before; what it gives moves it on by one step and shows the latest."""
+    """A bar of so many steps, `done` of them before; None for an unknown number.
+
+    The block gets a function that moves the bar on by one step and shows the latest scores.
+    """
     from tqdm.auto import tqdm  # here: in a notebook it imports ipywidgets, which `import segedu` must not
 
     with tqdm(total=steps, initial=done, unit="step", disable=not shown) as bar:

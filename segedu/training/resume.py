@@ -1,4 +1,4 @@
-"""All that changes while a model learns: kept in a checkpoint, and taken up again with the same numbers."""
+"""All that changes while a model learns: kept in a checkpoint, taken up with the same numbers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ from segedu.training.recipe import alike, in_numbers, plain
 
 
 class TrainingState:
-    """A training between two steps: its network, optimiser, schedule and scaler, its history and best weights.
+    """A training between two steps: what it works with, its history and its best weights.
 
-    recipe: what has to be the same in all runs of one training, as values that JSON can hold.
-    checkpoint: the file that `save` writes and `begin` reads; None for a training that is not kept.
+    Args:
+        model: the network that learns.
+        optimizer: of its weights.
+        schedule: of the optimiser's learning rate.
+        scaler: of the gradients; enabled for float16 only.
+        budget: how long to train; its clock goes on from the seconds of earlier runs.
+        recipe: what has to be the same in all runs of one training, as values for JSON.
+        checkpoint: the file that `save` writes and `begin` reads; None for no file.
     """
 
     def __init__(
@@ -48,7 +54,7 @@ class TrainingState:
         return len(self.history.loss)
 
     def remember(self, batch: list[torch.Tensor]) -> None:
-        """What the very first batch was, so that a run that goes on can see whether its data are the same."""
+        """Note what the very first batch is, for a run that goes on to compare with."""
         if self.step == 0:
             self.first_batch = in_numbers(batch)
 
@@ -61,7 +67,7 @@ class TrainingState:
         self.history.seconds = self.budget.seconds()
 
     def keep_best(self, matrix: ConfusionMatrix) -> None:
-        """Write a validation's scores into the history, and keep the weights if they are the best so far."""
+        """Write a validation's scores into the history, and keep the best weights so far."""
         score = {"step": self.step, "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
         best_before = max((v["mean_iou"] for v in self.history.validations), default=-math.inf)
         self.history.validations.append(score)
@@ -70,7 +76,7 @@ class TrainingState:
             self.history.best_step = self.step
 
     def end(self, interrupted: bool) -> None:
-        """Give the model its best weights, and say what a person should know who was not patient, or not lucky."""
+        """Give the model its best weights; say if it was interrupted, or if nothing was learnt."""
         self.history.interrupted = interrupted
         if 0 < self.step == self.history.skipped:
             warnings.warn("Nothing was learnt: gradients overflowed float16 in each step. Train longer.", stacklevel=3)
@@ -82,7 +88,7 @@ class TrainingState:
             self.model.load_state_dict(self.best)
 
     def save(self) -> None:
-        """Write the checkpoint, if one is asked for: weights, best weights, optimiser, schedule, history."""
+        """Write the checkpoint, if one is asked for: weights, optimiser, schedule, history."""
         if self.checkpoint is None:
             return
         state = self.optimizer.state_dict()["state"]
@@ -92,7 +98,17 @@ class TrainingState:
         checkpoints.save(self.checkpoint, self.model, tensors=tensors, notes=self._notes())
 
     def begin(self, resume: bool, train: Dataset) -> None:
-        """Take up an earlier run if there is one and it is asked for; refuse to overwrite it otherwise."""
+        """Take up an earlier run, if there is one.
+
+        Args:
+            resume: whether that is asked for.
+            train: the data set, whose first batch must be that of the earlier run.
+
+        Raises:
+            FileExistsError: for a checkpoint that `resume` does not ask for, so nothing is lost.
+            ValueError: for one of another training.
+            CheckpointError: for one that is damaged, or of another network.
+        """
         if self.checkpoint is None:
             if resume:
                 raise ValueError("resume=True needs checkpoint=, the file to go on from.")
