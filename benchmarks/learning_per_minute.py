@@ -37,8 +37,8 @@ from benchmarks.storing import store, stored_rows, with_row
 from benchmarks.weighing import weighted_loss
 from segedu import files, runtime, transforms
 from segedu.datasets import CamVid
-from segedu.models import FCN, DeepLab, UNet
-from segedu.models.parts import Normalise
+from segedu.models import FCN, DeepLab, QuickUNet, UNet
+from segedu.models.layers import Normalise
 from segedu.training.batches import SeededBatchSampler, SeededDataset
 from segedu.training.loop import History
 
@@ -115,7 +115,7 @@ ARMS = {
     "DeepLab v3+": Arm(partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3)), rate=3e-3),
     "U-Net": Arm(partial(UNet, CLASSES), rate=1e-2),
     "U-Net, strided stem": Arm(
-        partial(UNet, CLASSES, width=32, depth=3, stride=4, stem="strided", upsampling="bilinear", convolutions=1),
+        partial(QuickUNet, CLASSES, width=32, depth=3, stride=4, stem="strided", upsampling="bilinear", convolutions=1),
         rate=6e-3,
     ),
     **{f"{name}, as documented": Arm(build) for name, build in PEERS.items()},

@@ -16,8 +16,7 @@ from segedu.datasets import CamVid, ToyStreet
 from segedu.labels import STREET
 from segedu.metrics import size_stratified_iou
 from segedu.models import FCN
-from segedu.models.fcn import FixedBilinear, crop, pool_maps
-from segedu.models.parts import convolution
+from segedu.models.layers import FixedBilinear, conv_bn_relu, crop
 
 SIZE = (120, 160)
 STEPS, ROUNDS = 100, 3
@@ -94,12 +93,12 @@ class Concatenated(FCN):
         super().__init__(num_classes, width=width, stride=8)
         del self.score_pool4, self.score_pool3
         self.mix_pool4, self.mix_pool3 = (
-            nn.Sequential(convolution(num_classes + channels, 4 * width), nn.Conv2d(4 * width, num_classes, 1))
+            nn.Sequential(conv_bn_relu(num_classes + channels, 4 * width), nn.Conv2d(4 * width, num_classes, 1))
             for channels in (8 * width, 4 * width)
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        pools = pool_maps(self.trunk, self.normalise(image))
+        pools = self.backbone(self.normalise(image))
         scores = self.score(self.head(pools[4]))
         scores = self.mix_pool4(torch.cat([crop(self.up_score(scores), pools[3]), pools[3]], dim=1))
         scores = self.mix_pool3(torch.cat([crop(self.up_pool4(scores), pools[2]), pools[2]], dim=1))

@@ -17,8 +17,8 @@ from segedu import transforms
 from segedu.datasets import Membranes, ToyCells, ToyStreet
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.metrics import ConfusionMatrix, rand_error, size_stratified_iou
-from segedu.models import FCN, UNet
-from segedu.models.unet import chained, start_gaussian
+from segedu.models import FCN, QuickUNet, UNet
+from segedu.models.unet import chain, start_gaussian
 
 WIDTH = 8
 RECIPE = {"steps": 100, "batch_size": 4, "learning_rate": 5e-3, "progress": False}
@@ -41,7 +41,7 @@ class Added(UNet):
     def __init__(self, num_classes: int, **form):
         super().__init__(num_classes, **form)
         self.up = nn.ModuleList(
-            nn.Sequential(Halves(), *chained([c, c, c])) for c in (layer.out_channels for layer in self.enlarge)
+            nn.Sequential(Halves(), *chain([c, c, c])) for c in (layer.out_channels for layer in self.upsample)
         )
         self.up.apply(start_gaussian)
 
@@ -111,7 +111,7 @@ def quarter_size() -> dict[str, Callable[[int], Scores]]:
     train, val = ToyStreet("train", length=400), ToyStreet("val", length=50, instances=True)
 
     def arm(seed: int, **form) -> Scores:
-        make = partial(UNet, len(STREET), width=32, depth=3, stride=4, **form)
+        make = partial(QuickUNet, len(STREET), width=32, depth=3, stride=4, **form)
         return street_scores(street_net(make, seed, train), val)
 
     strided, single, bilinear = {"stem": "strided"}, {"convolutions": 1}, {"upsampling": "bilinear"}

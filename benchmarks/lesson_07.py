@@ -20,7 +20,7 @@ from segedu.inference import evaluation_mode
 from segedu.labels import CELLS
 from segedu.masks import separate
 from segedu.metrics.overlap import overlap
-from segedu.models import UNet
+from segedu.models import QuickUNet
 
 SIZE = (96, 96)
 CUT = {"neck": 0.02, "smallest": 5}  # for watersheds; chosen on pictures like those that are learnt from
@@ -34,16 +34,16 @@ ELASTIC = transforms.ElasticGrid()
 AUGMENTED = v2.Compose([ELASTIC, transforms.augment(scale=(0.8, 1.25)), v2.RandomVerticalFlip()])
 
 
-def network(seed: int, num_classes: int = len(CELLS)) -> UNet:
+def network(seed: int, num_classes: int = len(CELLS)) -> QuickUNet:
     torch.manual_seed(seed)
-    return UNet(num_classes, in_channels=1, width=16, depth=2, stride=2)
+    return QuickUNet(num_classes, in_channels=1, width=16, depth=2, stride=2)
 
 
 def weighted_loss(logits: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return losses.cross_entropy(logits, mask, pixel_weights=weights)
 
 
-def learn(train: Dataset, seed: int) -> UNet:
+def learn(train: Dataset, seed: int) -> QuickUNet:
     """The network after STEPS steps on samples (image, mask, weights)."""
     net = network(seed)
     segedu.fit(net, train, loss=weighted_loss, seed=seed, **RECIPE)

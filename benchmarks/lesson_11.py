@@ -30,7 +30,7 @@ from segedu.inference.instances import by_watershed
 from segedu.labels import CELLS, LabelTable
 from segedu.masks import border_classes
 from segedu.metrics.overlap import overlap
-from segedu.models import UNet
+from segedu.models import QuickUNet
 
 BORDERED = LabelTable((*CELLS.names, "border"), (*CELLS.colours, (230, 60, 60)), CELLS.things)
 BORDER = 4  # pixels; as they are shared out again, more are easier to learn than the line's two, and cost nothing
@@ -162,7 +162,7 @@ def drawn_cells() -> dict[str, Callable[[int], Scores]]:
         return Weighted(samples(train))
 
     @lru_cache(maxsize=3)
-    def network(truth: str, seed: int) -> UNet:
+    def network(truth: str, seed: int) -> QuickUNet:
         if truth == "line":
             return learn(lined(), seed)
         net = small_unet(seed, num_classes=3 if truth == "border" else 2)
@@ -187,9 +187,9 @@ def real_nuclei() -> dict[str, Callable[[int], Scores]]:
     }
 
     @lru_cache(maxsize=3)
-    def network(truth: str, seed: int) -> UNet:
+    def network(truth: str, seed: int) -> QuickUNet:
         torch.manual_seed(seed)
-        net = UNet(3 if truth == "border" else 2, in_channels=1, width=16, depth=3, stride=2)
+        net = QuickUNet(3 if truth == "border" else 2, in_channels=1, width=16, depth=3, stride=2)
         recipe = {"steps": 100, "batch_size": 8, "learning_rate": 3e-3, "progress": False}
         segedu.fit(net, train, loss=of_truth[truth], seed=seed, **recipe)
         return net

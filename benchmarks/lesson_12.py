@@ -34,13 +34,13 @@ def whole(image, mask, instances):
 
 
 def begun() -> PanopticDeepLab:
-    """A network for streets that knows what the shipped DeepLab v3+ does, as the paper's begins with ImageNet: trunk,
-    branch of the classes, and its first decoder. The rest is untrained."""
+    """A network for streets that knows what the shipped DeepLab v3+ does, as the paper's begins with ImageNet:
+    backbone, ASPP and first decoder of the classes. The rest is untrained."""
     known = segedu.load("deeplab_v3plus_toystreet")
     net = PanopticDeepLab(len(STREET), rates=tuple(known.config["rates"]))
-    net.trunk.load_state_dict(known.trunk.state_dict())
-    net.classes.look.load_state_dict(known.head.state_dict())
-    net.classes.finer.load_state_dict(known.decoder.state_dict())
+    net.backbone.load_state_dict(known.backbone.state_dict())
+    net.classes.aspp.load_state_dict(known.head.aspp.state_dict())
+    net.classes.decoder1.load_state_dict(known.head.decoder.state_dict())
     return net
 
 

@@ -36,8 +36,8 @@ from benchmarks.weighing import border_weighted
 from segedu import metrics, runtime, transforms
 from segedu.datasets import Membranes, Nuclei
 from segedu.inference import evaluation_mode
-from segedu.models import UNet
-from segedu.models.parts import Normalise
+from segedu.models import QuickUNet
+from segedu.models.layers import Normalise
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "results" / "real_cells.json"
 QUESTION = "What does a network learn of real cells in three minutes?"
@@ -113,8 +113,8 @@ class Arm:
     cut: bool = True
 
 
-def our_unet() -> UNet:
-    return UNet(2, in_channels=1, width=16, stride=2)
+def our_unet() -> QuickUNet:
+    return QuickUNet(2, in_channels=1, width=16, stride=2)
 
 
 TASKS = {"membranes": membranes, "nuclei": nuclei}

@@ -23,7 +23,7 @@ import torch
 
 import segedu
 from benchmarks.storing import store
-from segedu.models import UNet
+from segedu.models import QuickUNet
 
 TILE = 256
 WHOLE = 4  # megapixels that fit into memory without tiles
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, and store nothing")
     options = parser.parse_args()
     torch.manual_seed(0)
-    model = UNet(2, in_channels=1, width=16, depth=2, stride=2)
+    model = QuickUNet(2, in_channels=1, width=16, depth=2, stride=2)
     rows = {f"tiles, {megapixels} megapixels": (megapixels, TILE) for megapixels in options.megapixels}
     rows[f"whole, {WHOLE} megapixels"] = (WHOLE, None)
     found, before = {}, anonymous()

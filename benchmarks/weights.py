@@ -26,7 +26,7 @@ from benchmarks.weighing import border_weighted, class_weights, weighted_loss
 from segedu import transforms
 from segedu.datasets import ToyCells, ToyStreet
 from segedu.losses import panoptic_loss
-from segedu.models import FCN, DeepLab, UNet
+from segedu.models import FCN, DeepLab, QuickUNet
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "weights"
 SEED = 0
@@ -61,7 +61,7 @@ cells = {
 }
 objects = {name: partial(make, instances=True) for name, make in streets.items()}
 parted = partial(border_weighted, sigma=3, class_weights=(1, 3))
-unet = partial(UNet, width=16, depth=3, stride=2)
+unet = partial(QuickUNet, width=16, depth=3, stride=2)
 WEIGHTS = {
     "fcn32s_toystreet": Recipe(partial(FCN, 11, stride=32), **streets, steps=500),
     "fcn8s_toystreet": Recipe(partial(FCN, 11, stride=8), **streets, steps=500),

@@ -1,8 +1,9 @@
 """segedu: image segmentation from scratch, and tools that work on your own pictures."""
 
 import importlib
+import sys
 
-from segedu import datasets, losses, masks, metrics, models, transforms
+from segedu import datasets, inference, losses, masks, metrics, models, training, transforms
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.runtime import device, seed_everything
 from segedu.training import evaluate, fit, load, save
@@ -13,6 +14,14 @@ __all__ = [
     "check", "datasets", "device", "evaluate", "fit", "instance_segmentation", "load", "losses", "masks",
     "metrics", "models", "plotting", "save", "seed_everything", "semantic_segmentation", "transforms", "widgets",
 ]  # fmt: skip
+
+# Where modules stood before they had rooms of their own: what was written for those names goes on working.
+_OLD_DOORS = {
+    "checkpoints": training.checkpoints, "instances": inference.instances, "sampling": training.batches,
+    "tiling": inference.tiles, "tracking": inference.tracking,
+}  # fmt: skip
+sys.modules |= {f"{__name__}.{name}": module for name, module in _OLD_DOORS.items()}
+globals().update(_OLD_DOORS)
 
 # These draw, and so need matplotlib or ipywidgets: they are imported when they are first asked for, not before.
 _ON_DEMAND = ("check", "plotting", "widgets")

@@ -1,4 +1,4 @@
-"""Inside a lesson's kernel: be another machine, and write down what every assert says. `tools/prove.py` starts it.
+"""Inside a lesson's kernel: be another machine, and write down what every assert says. `prove.py` starts it.
 
 Another processor adds the same numbers in another order, so that after a few steps a training has other weights. Here
 the weights that an optimiser takes are multiplied by (1 + 1e-6 · noise) instead. Networks of the same shapes get the

@@ -1,9 +1,22 @@
-"""The architectures: one a file, readable from top to bottom."""
+"""The architectures, one a file. What each of them owes stands in `layers.SegmentationModel`."""
 
-from segedu.models.deeplab import DeepLab, PaperDeepLab
-from segedu.models.fcn import FCN, PaperFCN
+from segedu.models.deeplab import DeepLab
+from segedu.models.fcn import FCN
 from segedu.models.panoptic import PanopticDeepLab, PanopticOutput
-from segedu.models.small import SmallNet
-from segedu.models.unet import UNet
+from segedu.models.papers import PaperDeepLab, PaperFCN
+from segedu.models.quick import QuickUNet
+from segedu.models.smallnet import SmallNet
+from segedu.models.unet import PaperUNet, UNet
 
-__all__ = ["DeepLab", "FCN", "PanopticDeepLab", "PanopticOutput", "PaperDeepLab", "PaperFCN", "SmallNet", "UNet"]
+__all__ = [
+    "FCN",
+    "DeepLab",
+    "PanopticDeepLab",
+    "PanopticOutput",
+    "PaperDeepLab",
+    "PaperFCN",
+    "PaperUNet",
+    "QuickUNet",
+    "SmallNet",
+    "UNet",
+]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import unwrapped
+from segedu.models.layers import unwrapped
 
 # Networks whose logits are 1/2 … 1/32 of the picture leave it to their users to enlarge them (Hugging Face's, by 4).
 STRIDES = (2, 4, 8, 16, 32)

@@ -1,50 +1,120 @@
-"""U-Net (Ronneberger, Fischer, Brox; arXiv 1505.04597): down to see widely, up to see finely. Built in lesson 06."""
+"""U-Net (Ronneberger, Fischer, Brox; arXiv 1505.04597): down and up again. Built in lesson 06.
+
+`PaperUNet` is the paper's figure 1, line by line. `UNet` is the same network with a choice of
+width, depth and parts.
+"""
 
 from __future__ import annotations
 
 import math
-from itertools import count, pairwise
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from segedu.models.parts import Normalise, convolution, whole
+from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, whole
 
 DEEPEST = 16  # halvings, or convolutions at each size; after 16 halvings a picture of 65,536 pixels is one place
 
 
-class UNet(nn.Module):
+class PaperUNet(SegmentationModel):
+    """U-Net as published: (N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388).
+
+    23 convolutions without padding, ReLU, no batch normalisation, dropout ½ at the end of the way
+    down: 31,030,658 parameters with one channel in and two classes. Other sizes: see `output_size`.
+    The paper does not say how grey values come in; (grey − ½)/¼ gives them about the unit variance
+    that its initial weights are meant to keep. The authors' release differs from the figure in one
+    more ReLU, after each transposed convolution. Lesson 06.
+
+    Args:
+        num_classes: Scores of each pixel.
+        in_channels: Of the pictures.
+
+    Raises:
+        ValueError: For a picture whose size `output_size` refuses.
+
+    Source: arXiv 1505.04597, section 2, figure 1; initial weights and dropout: section 3.
+    """
+
+    def __init__(self, num_classes: int = 2, *, in_channels: int = 1):
+        num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
+        super().__init__(num_classes=num_classes, in_channels=in_channels)
+        pair = partial(two_convolutions, padding=False, batch_norm=False)
+        self.normalise = Normalise(in_channels)
+        self.down1 = pair(in_channels, 64)
+        self.down2 = pair(64, 128)
+        self.down3 = pair(128, 256)
+        self.down4 = pair(256, 512)
+        self.bottom = pair(512, 1024)
+        self.dropout = nn.Dropout(0.5)
+        self.upsample4 = nn.ConvTranspose2d(1024, 512, 2, stride=2)
+        self.upsample3 = nn.ConvTranspose2d(512, 256, 2, stride=2)
+        self.upsample2 = nn.ConvTranspose2d(256, 128, 2, stride=2)
+        self.upsample1 = nn.ConvTranspose2d(128, 64, 2, stride=2)
+        self.up4 = pair(1024, 512)
+        self.up3 = pair(512, 256)
+        self.up2 = pair(256, 128)
+        self.up1 = pair(128, 64)
+        self.score = nn.Conv2d(64, num_classes, 1)
+        self.apply(start_gaussian)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.normalise(image)  # (N, in_channels, 572, 572)
+        self.output_size(image.shape[-2:])
+        # The channels of a pixel side by side in memory: faster on a CPU.
+        x1 = self.down1(x.contiguous(memory_format=torch.channels_last))  # (N, 64, 568, 568)
+        x2 = self.down2(F.max_pool2d(x1, 2))  # (N, 128, 280, 280)
+        x3 = self.down3(F.max_pool2d(x2, 2))  # (N, 256, 136, 136)
+        x4 = self.dropout(self.down4(F.max_pool2d(x3, 2)))  # (N, 512, 64, 64)
+        x = self.dropout(self.bottom(F.max_pool2d(x4, 2)))  # (N, 1024, 28, 28)
+        x = self.up4(beside(x4, self.upsample4(x)))  # (N, 512 + 512, 56, 56) → (N, 512, 52, 52)
+        x = self.up3(beside(x3, self.upsample3(x)))  # (N, 256 + 256, 104, 104) → (N, 256, 100, 100)
+        x = self.up2(beside(x2, self.upsample2(x)))  # (N, 128 + 128, 200, 200) → (N, 128, 196, 196)
+        x = self.up1(beside(x1, self.upsample1(x)))  # (N, 64 + 64, 392, 392) → (N, 64, 388, 388)
+        return self.score(x)  # (N, num_classes, 388, 388)
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """See `unpadded_size`: 572 → 388."""
+        return unpadded_size(size, depth=4)
+
+
+class UNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1.
 
-    `depth` times two convolutions and a 2×2 max pool lead down, and each time the channels double; two convolutions
-    work at the bottom; `depth` times a 2×2 transposed convolution doubles height and width and halves the channels,
-    what was seen at this size on the way down is put beside it (the skip), and two convolutions join both.
+    `depth` times two convolutions and a 2×2 max pool lead down, and each time the channels double;
+    two convolutions work at the bottom; `depth` times a 2×2 transposed convolution doubles height
+    and width and halves the channels, what was seen at this size on the way down is put beside it
+    (the skip), and two convolutions join both. Weights start as the paper says, see
+    `start_gaussian`. Lesson 06.
 
-    width:   channels at full size.     depth: how often height and width are halved, ≥ 1.
-    padding: True: 3×3 convolutions keep the size, and any H, W will do: the picture is continued at its right and lower
-             edge, by repeating the last column and row, to multiples of stride · 2^depth, and the logits are cut back
-             to (H, W). False, as in the paper: each 3×3 convolution loses a pixel at every edge, so the logits belong
-             to the middle of the picture; `output_size` says how many there are, and which sizes do not work.
-    stride:  1 works at the picture's full size, as in the paper. 2 works at half of it, about three times as fast at
-             the same width: the pixels of each 2×2 square go in as the channels of one place, and each place gives the
-             scores of its four pixels (as Shi et al., arXiv 1609.05158, section 3.2). 4 and 8 likewise.
-    stem:    how the picture gets to half or a quarter of its size. "shuffle": see stride. "strided": by 3×3
-             convolutions with stride 2, whose channels double up to `width`; with padding only.
-    upsampling: how maps and scores are enlarged. "shuffle": by weights that each pixel has of its own, in transposed
-             convolutions and in the scores of a place's pixels, so lines one pixel wide can be drawn. "bilinear":
-             bilinearly, maps after a 1×1 convolution that halves their channels, scores from one a place and class.
-    convolutions: how many 3×3 convolutions work at each size, 2 as in the paper or 1.
-    batch_norm: batch normalisation between convolution and ReLU; the paper has none.
-    residual:   each pair of convolutions adds to its input (through a 1×1 convolution) instead of replacing it.
-    skips:      False leaves the skips away. Enlarging then keeps its channels instead of halving them, so that the
-                convolutions after it are as wide as with skips, and there are more parameters, not fewer.
-    dropout:    the probability at the end of the contracting path: in the last map before the last pool, and at the
-                bottom.
-    All weights start Gaussian with standard deviation √(2/N), N the connections into one unit (section 3 of the paper).
-    Raises ValueError for another stride, stem or upsampling, a depth or convolutions outside 1 … 16, another size that
-    is no whole number ≥ 1, a switch that is neither True nor False, and for a picture whose size `output_size` refuses.
+    Args:
+        num_classes: Scores of each pixel.
+        in_channels: Of the pictures.
+        width: Channels at full size.
+        depth: How often height and width are halved, ≥ 1.
+        padding: True: 3×3 convolutions keep the size, and any H, W will do: the last column and row
+            are repeated up to multiples of 2^depth, and the logits cut back. False, as in the
+            paper: each loses a pixel at every edge, so the logits belong to the middle of the
+            picture; `output_size` says how many there are, and which sizes do not work.
+        batch_norm: Batch normalisation between convolution and ReLU; the paper has none.
+        residual: Each pair of convolutions adds to its input instead of replacing it.
+        skips: False leaves the skips away. Upsampling then keeps its channels, so that the
+            convolutions after it are as wide as with skips: there are more parameters, not fewer.
+        dropout: The probability at the end of the way down: in the last map before the last pool,
+            and at the bottom.
+
+    Raises:
+        ValueError: For a depth outside 1 … 16, another size that is no whole number ≥ 1, a switch
+            that is neither True nor False, and for a picture whose size `output_size` refuses.
+
+    Source: arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
+
+    Example:
+        >>> UNet(11, width=8, depth=4)(torch.rand(1, 3, 120, 160)).shape
+        torch.Size([1, 11, 120, 160])
     """
 
     def __init__(
@@ -55,130 +125,67 @@ class UNet(nn.Module):
         width: int = 8,
         depth: int = 4,
         padding: bool = True,
-        stride: int = 1,
-        stem: str = "shuffle",
-        upsampling: str = "shuffle",
-        convolutions: int = 2,
         batch_norm: bool = True,
         residual: bool = False,
         skips: bool = True,
         dropout: float = 0.0,
     ):
-        super().__init__()
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
-        depth, convolutions = whole(1, DEEPEST, depth=depth, convolutions=convolutions)
-        flags = {"padding": padding, "batch_norm": batch_norm, "residual": residual, "skips": skips}
-        for name, flag in flags.items():
-            if not isinstance(flag, bool | np.bool_):
-                raise ValueError(f"{name}={flag!r} should be True or False.")
-        whole(stride=stride)
-        if stride not in (1, 2, 4, 8):
-            raise ValueError(f"stride={stride} should be 1, 2, 4 or 8: it works at such a part of the size.")
-        if upsampling not in ("shuffle", "bilinear"):
-            raise ValueError(f"upsampling={upsampling!r} is unknown; a U-Net has 'shuffle' and 'bilinear'.")
-        if stem not in ("shuffle", "strided") or (stem == "strided" and not padding):
-            raise ValueError(f"stem={stem!r} is unknown here; a U-Net has 'shuffle' and, with padding, 'strided'.")
-        dropout = float(dropout)
-        self.config = {
-            "num_classes": num_classes, "in_channels": in_channels, "width": width, "depth": depth, "padding": padding,
-            "stride": stride, "stem": stem, "upsampling": upsampling, "convolutions": convolutions,
-            "batch_norm": batch_norm, "residual": residual, "skips": skips, "dropout": dropout,
-        }  # fmt: skip
-        self.depth, self.padding, self.stride, self.skips = depth, padding, stride, skips
-        self.lost = 0 if padding else 2 * convolutions  # rows that the convolutions of one size take away
-        self.bilinear = upsampling == "bilinear"
-        channels = [width * 2**level for level in range(depth + 1)]
-
-        def block(inputs: int, outputs: int) -> nn.Module:
-            layers = chained([inputs] + [outputs] * convolutions, padding=padding, batch_norm=batch_norm)
-            return Residual(layers, inputs, outputs) if residual else layers
-
-        def twice(inputs: int, outputs: int) -> nn.Module:
-            if not self.bilinear:
-                return nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
-            return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.Upsample(scale_factor=2, mode="bilinear"))
-
+        (depth,) = whole(1, DEEPEST, depth=depth)
+        check_switches(padding=padding, batch_norm=batch_norm, residual=residual, skips=skips)
+        super().__init__(
+            num_classes=num_classes, in_channels=in_channels, width=width, depth=depth, padding=padding,
+            batch_norm=batch_norm, residual=residual, skips=skips, dropout=float(dropout),
+        )  # fmt: skip
+        self.depth, self.padding, self.skips = depth, padding, skips
+        pair = partial(two_convolutions, padding=padding, batch_norm=batch_norm, residual=residual)
+        channels = [width * 2**level for level in range(depth)]
+        bottom = width * 2**depth
         self.normalise = Normalise(in_channels)
-        if stem == "shuffle":
-            first, self.stem = in_channels * stride**2, nn.PixelUnshuffle(stride)
-        else:  # the channels double with each halving, up to width
-            halving = [in_channels] + [width * 2**step // stride for step in range(1, stride.bit_length())]
-            if 0 in halving:
-                raise ValueError(
-                    f"width={width} is too small for a strided stem of stride {stride}: {stride // 2} or more."
-                )
-            first, self.stem = halving[-1], chained(halving, stride=2, batch_norm=batch_norm)
-        self.down = nn.ModuleList(block(i, o) for i, o in pairwise([first, *channels[:-1]]))
-        self.bottom = block(channels[-2], channels[-1])
+        self.down = nn.ModuleList(pair(i, o) for i, o in pairwise([in_channels, *channels]))
+        self.bottom = pair(channels[-1], bottom)
         self.dropout = nn.Dropout(dropout)
-        self.enlarge = nn.ModuleList(twice(2 * c, c if skips else 2 * c) for c in reversed(channels[:-1]))
-        self.up = nn.ModuleList(block(2 * c, c) for c in reversed(channels[:-1]))
-        self.score = nn.Conv2d(width, num_classes if self.bilinear else num_classes * stride**2, 1)
+        self.upsample = nn.ModuleList(
+            nn.ConvTranspose2d(2 * c, c if skips else 2 * c, 2, stride=2) for c in reversed(channels)
+        )
+        self.up = nn.ModuleList(pair(2 * c, c) for c in reversed(channels))
+        self.score = nn.Conv2d(width, num_classes, 1)
         self.apply(start_gaussian)
 
-    @classmethod
-    def paper(cls, num_classes: int = 2, in_channels: int = 1) -> UNet:
-        """U-Net as published: (N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388).
-
-        23 convolutions without padding, 64 … 1024 channels, ReLU, no batch normalisation, dropout ½: 31,030,658
-        parameters with one channel in and two classes. Other sizes: see `output_size`.
-        The paper does not say how grey values come in; (grey − ½)/¼ gives them about the unit variance that its
-        initial weights are meant to keep. The authors' release differs from the paper's figure in one more ReLU, after
-        each transposed convolution; this is the figure.
-        """
-        return cls(num_classes, in_channels=in_channels, width=64, padding=False, batch_norm=False, dropout=0.5)
+    @staticmethod
+    def paper(num_classes: int = 2, in_channels: int = 1) -> PaperUNet:
+        """U-Net as published: see PaperUNet."""
+        return PaperUNet(num_classes, in_channels=in_channels)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = self.normalise(image)
+        x = self.normalise(image)  # (N, in_channels, H, W)
         height, width = self.output_size(image.shape[-2:])
         if self.padding:
-            multiple = self.stride * 2**self.depth
-            x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+            x = pad_to_multiple(x, 2**self.depth)  # H and W are those multiples from here on
         # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
-        seen = []
+        x, seen = x.contiguous(memory_format=torch.channels_last), []
         for level, convolutions in enumerate(self.down, start=1):
-            x = convolutions(x)
+            x = convolutions(x)  # (N, width, H, W), (N, 2·width, H/2, W/2), …
             if level == self.depth:
                 x = self.dropout(x)
             seen.append(x)
-            x = F.max_pool2d(x, 2)
-        x = self.dropout(self.bottom(x))
-        for enlarge, convolutions in zip(self.enlarge, self.up, strict=True):
-            x, skip = enlarge(x), seen.pop()
-            if self.skips:
-                x = torch.cat([crop(skip, x), x], dim=1)
-            x = convolutions(x)
-        scores = self.score(x)
-        if self.bilinear:
-            scores = F.interpolate(scores, scale_factor=self.stride, mode="bilinear")
-        else:
-            scores = F.pixel_shuffle(scores, self.stride)
-        return scores[..., :height, :width]
+            x = F.max_pool2d(x, 2)  # (N, width, H/2, W/2), (N, 2·width, H/4, W/4), …
+        x = self.dropout(self.bottom(x))  # (N, 2^depth·width, H/2^depth, W/2^depth)
+        for upsample, convolutions, skip in zip(self.upsample, self.up, reversed(seen), strict=True):
+            x = upsample(x)  # …, (N, 2·width, H/2, W/2), (N, width, H, W); without skips twice as many channels
+            x = convolutions(beside(skip, x) if self.skips else x)  # …, (N, 2·width, H/2, W/2), (N, width, H, W)
+        return self.score(x)[..., :height, :width]  # (N, num_classes, H, W), H and W those of the picture
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) of the logits for a picture of (height, width) `size`.
-
-        With padding it is `size`. Without, it is the middle of the picture: 572 → 388, a picture 184 pixels larger than
-        the logits at depth 4; every pool must see an even size, and something must be left.
-        Raises ValueError that names the next size that works.
-        """
-        if self.padding:
-            return tuple(size)
-        form = self.depth, self.stride, self.lost
-        output = tuple(unpadded(side, *form) for side in size)
-        if None in output:
-            works = tuple(next(n for n in count(side) if unpadded(n, *form)) for side in size)
-            raise ValueError(
-                f"A picture of {size[0]} × {size[1]} pixels does not fit an unpadded U-Net of depth {self.depth}: each "
-                f"pool must see an even size, and something must be left. The next size that fits is {works[0]} × "
-                f"{works[1]}; mirror the borders to reach it, or use padding=True."
-            )
-        return output
+        """The (height, width) of the logits: `size` with padding, else that of `unpadded_size`."""
+        return tuple(size) if self.padding else unpadded_size(size, self.depth)
 
 
 class Residual(nn.Module):
-    """Convolutions whose result is added to what went in (He et al., arXiv 1512.03385, section 3.2)."""
+    """Convolutions whose result is added to what went in.
+
+    Source: He et al., arXiv 1512.03385, section 3.2.
+    """
 
     def __init__(self, convolutions: nn.Sequential, in_channels: int, out_channels: int):
         super().__init__()
@@ -186,42 +193,71 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        change = self.convolutions(x)
-        return F.relu(crop(self.shortcut(x), change) + change)
+        change = self.convolutions(x)  # (N, out_channels, h, w)
+        return F.relu(centre_crop(self.shortcut(x), change) + change)  # (N, out_channels, h, w)
 
 
-def chained(channels: list[int], **form) -> nn.Sequential:
-    """The layers of 3×3 convolutions from each of `channels` to the next, in one row; form: see `parts.convolution`."""
-    return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in convolution(i, o, **form)))
+def two_convolutions(in_channels: int, out_channels: int, *, residual: bool = False, **form) -> nn.Module:
+    """Two 3×3 convolutions and their ReLUs; form: `padding`, `batch_norm` of `conv_bn_relu`."""
+    layers = chain([in_channels, out_channels, out_channels], **form)
+    return Residual(layers, in_channels, out_channels) if residual else layers
 
 
-def crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The middle of (N, C, H, W) `larger`, as high and wide as `like`; all of it where both have one size."""
+def chain(channels: list[int], **form) -> nn.Sequential:
+    """3×3 convolutions from each of `channels` to the next, in a row; form: of `conv_bn_relu`."""
+    return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in conv_bn_relu(i, o, **form)))
+
+
+def beside(skip: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The middle of `skip`, as high and wide as `x`, then `x`: their channels in one map."""
+    return torch.cat([centre_crop(skip, x), x], dim=1)
+
+
+def centre_crop(larger: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The middle of (N, C, H, W) `larger`, as high and wide as `like`."""
     top, left = ((a - b) // 2 for a, b in zip(larger.shape[-2:], like.shape[-2:], strict=True))
     return larger[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 
 
-def unpadded(side: int, depth: int, stride: int = 1, lost: int = 4) -> int | None:
-    """How many pixels of `side` come out of an unpadded U-Net; None where a pool meets an odd size or nothing is left.
+def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    """(N, C, H, W) with the last column and row repeated, up to multiples of `multiple`."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
-    lost: how many the convolutions of one size take away; two 3×3 convolutions take 4.
+
+def unpadded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
+    """The (height, width) of an unpadded U-Net's logits for a picture of (height, width) `size`.
+
+    Two convolutions lose 4 places, each of 2^level pixels, at every level down, at the bottom and
+    up again: 4 · (1 + 2 + … + 2^depth + … + 2 + 1) pixels, 184 at depth 4. Every pool must see an
+    even size.
+
+    Raises:
+        ValueError: For a size that does not fit; it names the next that does.
     """
-    if side % stride:
-        return None
-    side //= stride
-    for _ in range(depth):
-        side -= lost
-        if side % 2:
-            return None
-        side //= 2
-    side -= lost
-    for _ in range(depth):
-        side = 2 * side - lost
-    return stride * side if side > 0 else None
+    step, lost = 2**depth, 12 * 2**depth - 8
+    works = [-(-(max(side, lost + 1) + 4) // step) * step - 4 for side in size]  # 4 short of a multiple of step
+    if tuple(works) != tuple(size):
+        raise ValueError(
+            f"A picture of {size[0]} × {size[1]} pixels does not fit an unpadded U-Net of depth {depth}: each "
+            f"pool must see an even size, and something must be left. The next size that fits is {works[0]} × "
+            f"{works[1]}; mirror the borders to reach it, or take a UNet with padding=True."
+        )
+    return size[0] - lost, size[1] - lost
+
+
+def check_switches(**switches) -> None:
+    """Raises ValueError for a switch that is neither True nor False."""
+    for name, switch in switches.items():
+        if not isinstance(switch, bool | np.bool_):
+            raise ValueError(f"{name}={switch!r} should be True or False.")
 
 
 def start_gaussian(layer: nn.Module) -> None:
-    """Weights of a convolution from a Gaussian of standard deviation √(2/N), biases zero (paper, section 3)."""
+    """Gaussian weights, standard deviation √(2/N), N the connections into one unit; biases zero.
+
+    Source: arXiv 1505.04597, section 3.
+    """
     if isinstance(layer, nn.Conv2d):
         connections = layer.weight[0].numel()
     elif isinstance(layer, nn.ConvTranspose2d):

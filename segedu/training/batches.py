@@ -86,3 +86,7 @@ def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch
         images.append(image)
         masks.append(mask)
     yield torch.stack(images), torch.stack(masks)
+
+
+# What these were called before they took torch's words: what was written for those names goes on working.
+Batches, Seeded, mix = SeededBatchSampler, SeededDataset, derive_seed

@@ -23,7 +23,7 @@ from torch import nn
 
 from segedu import files, models
 from segedu.labels import LabelTable
-from segedu.models.parts import unwrapped
+from segedu.models.layers import unwrapped
 from segedu.training import headers
 from segedu.training.headers import CheckpointError
 

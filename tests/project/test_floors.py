@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "segedu"
 FLOORS = {
-    "labels": 1, "ids": 1, "inputs": 1, "runtime": 1, "files": 1, "permutohedral": 1, "centres": 1,
+    "labels": 1, "ids": 1, "inputs": 1, "runtime": 1, "files": 1, "centres": 1,
     "pictures": 2, "masks": 2, "transforms": 2, "models": 2, "losses": 2, "metrics": 2, "crf": 2, "worlds": 2,
     "datasets": 3, "inference": 3,
     "training": 4, "plotting": 4, "strokes": 4,

@@ -152,3 +152,17 @@ def test_conda_gets_what_pip_gets():
     assert found == wanted and environment["channels"] == ["conda-forge"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all("pip install --no-deps --no-build-isolation -e ." in words for words in (text, readme))
+
+
+def test_modules_are_found_where_they_stood_before_they_had_rooms():
+    from segedu.checkpoints import CheckpointError
+    from segedu.instances import by_watershed
+    from segedu.sampling import Batches
+    from segedu.tiling import needed_margin
+    from segedu.tracking import track
+
+    from segedu.inference import instances, picture_tensor, tiles, tracking
+    from segedu.training import batches, checkpoints
+
+    assert (by_watershed, track, needed_margin) == (instances.by_watershed, tracking.track, tiles.needed_margin)
+    assert (Batches, CheckpointError) == (batches.Batches, checkpoints.CheckpointError) and callable(picture_tensor)

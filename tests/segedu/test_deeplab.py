@@ -7,16 +7,9 @@ from torch.nn import functional as F
 
 from segedu.labels import STREET
 from segedu.models import DeepLab
-from segedu.models.deeplab import (
-    PAPER_HEADS,
-    RATES,
-    Decoder,
-    PooledBranches,
-    SummedBranches,
-    branch,
-    continued,
-    enlarged,
-)
+from segedu.models.deeplab import ASPP, RATES, V2, Decoder, atrous_conv
+from segedu.models.layers import pad_to_stride, upsample
+from segedu.models.papers import PAPER_RATES
 from tests.rebuilt import assert_comes_back_from_a_file, assert_known_to_load
 
 HEADS = tuple(RATES)
@@ -41,7 +34,7 @@ def net(seed=0, **options):
 def test_dilation_is_a_kernel_stuffed_with_zeros_and_a_convolution_of_each_residue(rate):
     torch.manual_seed(0)
     maps, kernel = torch.rand(2, 3, 4 * rate, 5 * rate), torch.randn(5, 3, 3, 3)
-    ours = branch(3, 5, rate)[0]
+    ours = atrous_conv(3, 5, rate)[0]
     ours.weight.data = kernel
     dilated = ours(maps)
     stuffed = torch.zeros(5, 3, 2 * rate + 1, 2 * rate + 1)
@@ -58,17 +51,14 @@ def test_dilation_is_a_kernel_stuffed_with_zeros_and_a_convolution_of_each_resid
 def test_rate_0_and_a_rate_beyond_the_map_are_1x1_convolutions():
     torch.manual_seed(0)
     maps = torch.rand(1, 3, 5, 7)
-    none, far = branch(3, 4, 0)[0], branch(3, 4, 7)[0]
+    none, far = atrous_conv(3, 4, 0)[0], atrous_conv(3, 4, 7)[0]
     assert none.kernel_size == (1, 1) and far.kernel_size == (3, 3)
     none.weight.data = far.weight.data[..., 1:2, 1:2]
     assert torch.allclose(none(maps), far(maps), atol=1e-6)
 
 
-def maps_of(model, picture):
-    x = continued(model.normalise(picture), 32)
-    for stage in model.trunk:
-        x = stage(x)
-    return x
+def features_of(model, picture):
+    return model.backbone(pad_to_stride(model.normalise(picture), 32))
 
 
 def test_the_same_weights_give_the_dense_version_of_the_strided_map():
@@ -78,7 +68,7 @@ def test_the_same_weights_give_the_dense_version_of_the_strided_map():
         dense = net(seed=1, output_stride=stride, head="aspp-l", rates=(3 * factor, 4 * factor))
         dense.load_state_dict(strided.state_dict())
         with torch.inference_mode():
-            coarse, fine = (model.head(maps_of(model, picture)) for model in (strided, dense))
+            coarse, fine = (model.head(features_of(model, picture)) for model in (strided, dense))
         assert coarse.shape[2:] == (4, 5) and fine.shape[2:] == (3 * factor + 1, 4 * factor + 1)
         assert coarse.std() > 0.1
         assert torch.allclose(fine[..., ::factor, ::factor], coarse, atol=1e-5)
@@ -115,13 +105,13 @@ def test_no_layer_moves_the_picture(stride):
         assert torch.allclose(model(picture).flip(-1), model(picture.flip(-1)), atol=1e-4)
 
 
-def test_enlarged_places_lie_on_their_pixels():
+def test_upsampled_places_lie_on_their_pixels():
     maps = torch.rand(1, 2, 4, 5)
-    large = enlarged(maps, (25, 33))
+    large = upsample(maps, (25, 33))
     assert torch.allclose(large[..., ::8, ::8], maps, atol=1e-6)
     assert torch.allclose(large[..., 4, 0], (maps[..., 0, 0] + maps[..., 1, 0]) / 2, atol=1e-6)
-    assert continued(torch.rand(1, 3, 120, 160), 8).shape == (1, 3, 121, 161)
-    assert continued(torch.rand(1, 3, 321, 513), 8).shape == (1, 3, 321, 513)
+    assert pad_to_stride(torch.rand(1, 3, 120, 160), 8).shape == (1, 3, 121, 161)
+    assert pad_to_stride(torch.rand(1, 3, 321, 513), 8).shape == (1, 3, 321, 513)
 
 
 # Learning
@@ -156,7 +146,7 @@ def test_the_decoder_lets_fine_detail_past_the_coarse_map():
     """Silence the coarse map: v3+ still answers pixel by pixel from its second stage, v3 only by one constant."""
     for head, sees in (("v3", False), ("v3+", True)):
         model = net(head=head)
-        model.trunk[2].register_forward_hook(lambda stage, args, output: torch.zeros_like(output))
+        model.backbone[2].register_forward_hook(lambda stage, args, output: torch.zeros_like(output))
         with torch.inference_mode():
             one, other = model(torch.rand(2, 3, 65, 65))
         assert ((one - other).abs().max() > 1e-3) == sees
@@ -181,7 +171,7 @@ def test_the_papers_rates_and_strides():
     assert [path[0].dilation[0] for path in largefov.paths] == [12]
     assert [path[0].dilation[0] for path in small.paths] == [2, 4, 8, 12]
     assert [path[0].dilation[0] for path in large.paths] == [6, 12, 18, 24]
-    pools = [layer for layer in large.trunk if isinstance(layer, nn.MaxPool2d)]
+    pools = [layer for layer in large.backbone if isinstance(layer, nn.MaxPool2d)]
     assert [(pool.kernel_size, pool.padding, pool.stride) for pool in pools] == [(3, 1, s) for s in (2, 2, 2, 1, 1)]
 
 
@@ -190,7 +180,7 @@ def test_the_papers_receptive_field_is_419():
     with torch.device("meta"):
         model = DeepLab.paper(head="largefov")
     field, step = 1, 1
-    for layer in [*model.trunk, *model.paths[0]]:
+    for layer in [*model.backbone, *model.paths[0]]:
         if isinstance(layer, nn.Conv2d):
             field += (layer.kernel_size[0] - 1) * layer.dilation[0] * step
         elif isinstance(layer, nn.MaxPool2d):
@@ -215,7 +205,7 @@ def test_the_paper_form_against_torch_primitives():
         place = 0
         for depth, dilation, stride in ((2, 1, 2), (2, 1, 2), (3, 1, 2), (3, 1, 1), (3, 2, 1)):
             for _ in range(depth):
-                weight, bias = weights[f"trunk.{place}.weight"], weights[f"trunk.{place}.bias"]
+                weight, bias = weights[f"backbone.{place}.weight"], weights[f"backbone.{place}.bias"]
                 x = F.conv2d(x, weight, bias, padding=dilation, dilation=dilation).clamp(min=0)
                 place += 2
             x = F.max_pool2d(x, 3, stride, padding=1)
@@ -255,7 +245,7 @@ def test_the_slim_net_comes_back_from_a_file(tmp_path, options):
 
 def test_the_paper_form_is_known_to_load():
     with torch.device("meta"):
-        for head in PAPER_HEADS:
+        for head in PAPER_RATES:
             assert_known_to_load(DeepLab.paper(7, head=head))
 
 
@@ -278,6 +268,6 @@ def test_a_mistake_is_a_sentence(make, sentence):
 
 def test_heads_take_and_give_any_number_of_channels():
     x = torch.rand(2, 6, 8, 9)
-    assert SummedBranches(6, 4, 3, [0, 1, 2])(x).shape == (2, 3, 8, 9)
-    assert PooledBranches(6, 4, [1, 2])(x).shape == (2, 4, 8, 9)
+    assert V2(3, 5, [0, 1, 2])([x, torch.rand(2, 40, 8, 9)]).shape == (2, 3, 8, 9)
+    assert ASPP(6, 4, [1, 2])(x).shape == (2, 4, 8, 9)
     assert Decoder(6, 5, 4)(x, torch.rand(2, 5, 16, 17)).shape == (2, 4, 16, 17)

@@ -8,7 +8,8 @@ from torchvision.models import vgg16
 
 from segedu.labels import STREET
 from segedu.models import FCN, PaperFCN
-from segedu.models.fcn import CaffeInput, FixedBilinear, Grid, bilinear_kernel, crop_offsets, transplanted
+from segedu.models.layers import FixedBilinear, bilinear_kernel
+from segedu.models.papers import CaffeInput, Grid, crop_offsets, transplanted
 from tests.rebuilt import assert_comes_back_from_a_file, assert_known_to_load
 
 
@@ -63,9 +64,9 @@ def test_a_grid_says_where_the_places_of_a_map_lie():
     assert (step, first) == (2, 1)
     assert Grid().convolved(3, stride=2, padding=1) == (2, 0)
     assert Grid().convolved(2, stride=2) == (2, 0.5)
-    # enlarging the row of columns by 4 gives, away from its ends, again the columns, in steps of a quarter
+    # upsampling the row of columns by 4 gives, away from its ends, again the columns, in steps of a quarter
     large = FixedBilinear(1, 4)(picture.expand(1, 1, 20, 20))[0, 0, 40]
-    step, first = Grid().enlarged(4)
+    step, first = Grid().upsampled(4)
     inside = slice(8, 72)
     assert torch.allclose(large[inside], (first + step * torch.arange(84.0))[inside], atol=1e-5)
 
@@ -101,7 +102,7 @@ def test_a_shift_by_the_stride_shifts_the_scores():
 # The way up
 
 
-def test_bilinear_enlargement_is_interpolation_inside_and_fades_at_the_border():
+def test_bilinear_upsampling_is_interpolation_inside_and_fades_at_the_border():
     torch.manual_seed(0)
     small = torch.rand(1, 2, 6, 7)
     for factor in (2, 8, 32):
@@ -181,19 +182,19 @@ def field_by_gradient(layers) -> int:
 
 def test_the_receptive_field_by_hand_by_count_and_by_gradient():
     model = net()
-    stages = [list(stage.modules()) for stage in model.trunk]
+    stages = [list(stage.modules()) for stage in model.backbone]
     by_hand = (4, 14, 34, 74, 154)  # after each pooling: two 3×3 add 4 steps (the first stage has one), a pooling 1
     for count, field in enumerate(by_hand, start=1):
         layers = [layer for stage in stages[:count] for layer in stage]
         assert field_by_count(layers) == field_by_gradient(layers) == field
-    whole = [*model.trunk.modules(), *model.head.modules()]
+    whole = [*model.backbone.modules(), *model.head.modules()]
     assert field_by_count(whole) == field_by_gradient(whole) == 154 + 2 * 32
 
 
 def test_the_papers_receptive_field_is_404():
     with torch.device("meta"):
         model = FCN.paper()
-    assert field_by_count([*model.trunk.modules(), *model.head.modules()]) == 404
+    assert field_by_count([*model.backbone.modules(), *model.head.modules()]) == 404
 
 
 # The paper's form
@@ -211,15 +212,13 @@ def test_a_classifier_of_torchvision_is_a_segmenter_of_one_place(paper):
     classify = vgg.classifier[-1]
     picture = torch.rand(1, 3, 224, 224)
     mean, std = (torch.tensor(row).view(1, 3, 1, 1) for row in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    first = fcn.trunk[0][0]
+    first = fcn.backbone[0]
     assert first.padding == (100, 100)
     with torch.inference_mode():
         wanted = vgg((picture - mean) / std)
         first.padding = (1, 1)
-        x = fcn.normalise(picture)
-        for stage in fcn.trunk:
-            x = stage(x)
-        scores = F.conv2d(fcn.head(x), classify.weight[:, :, None, None], classify.bias)
+        features = fcn.backbone(fcn.normalise(picture))
+        scores = F.conv2d(fcn.head(features), classify.weight[:, :, None, None], classify.bias)
         first.padding = (100, 100)
     assert scores.shape == (1, 1000, 1, 1)
     assert torch.allclose(scores[..., 0, 0], wanted, rtol=1e-4, atol=1e-5 * wanted.abs().max())
@@ -248,12 +247,14 @@ def test_the_paper_form_against_torch_primitives(paper):
     picture = torch.rand(1, 3, 75, 101)
     mean, std = (torch.tensor(row).view(1, 3, 1, 1) for row in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():
-        x, pools = (picture - mean) / std, []
-        for stage, depth in enumerate((2, 2, 3, 3, 3)):
-            for layer in range(depth):
-                x = conv(x, f"trunk.{stage}.{2 * layer}", padding=100 if stage == layer == 0 else 1).relu()
+        x, pools, place = (picture - mean) / std, [], 0
+        for depth in (2, 2, 3, 3, 3):
+            for _ in range(depth):
+                x = conv(x, f"backbone.{place}", padding=1 if place else 100).relu()
+                place += 2
             x = F.max_pool2d(x, 2, ceil_mode=True)
             pools.append(x)
+            place += 1
         fc7 = conv(conv(x, "head.0").relu(), "head.3").relu()
         scores = up(conv(fc7, "score"), 2)
         height, width = scores.shape[2:]

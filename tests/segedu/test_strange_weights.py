@@ -20,7 +20,7 @@ from torch import nn
 
 import segedu
 from segedu import models
-from segedu.models.parts import unwrapped, whole
+from segedu.models.layers import unwrapped, whole
 from segedu.training.checkpoints import CheckpointError, read
 from tests.tiny import BOXES, Boxes
 
@@ -109,10 +109,13 @@ HEADERS = {
     "an empty config": (lambda h: h | {"config": {}}, "lacks 'num_classes'"),
     "a list as config": (lambda h: h | {"config": [3, 3, 8]}, "'config' is .3, 3, 8."),
     "deep": (of("UNet", **UNET, depth=10**9), "depth=1000000000 should be a whole number from 1 to 16"),
-    "deep and wide": (of("UNet", **UNET | {"width": 65536}, depth=16, convolutions=16), "cannot be built|the file"),
-    "many convolutions": (of("UNet", **UNET, convolutions=10**9), "convolutions=1000000000 should be"),
-    "a stem": (of("UNet", **UNET, stem="x" * 10**6), "stem='xxx"),
-    "a stem too narrow": (of("UNet", **UNET | {"width": 2}, stride=8, stem="strided"), "width=2 is too small"),
+    "deep and wide": (
+        of("QuickUNet", **UNET | {"width": 65536}, depth=16, convolutions=16),
+        "cannot be built|the file",
+    ),
+    "many convolutions": (of("QuickUNet", **UNET, convolutions=10**9), "convolutions=1000000000 should be"),
+    "a stem": (of("QuickUNet", **UNET, stem="x" * 10**6), "stem='xxx"),
+    "a stem too narrow": (of("QuickUNet", **UNET | {"width": 2}, stride=8, stem="strided"), "width=2 is too small"),
     "dropout": (of("UNet", **UNET, dropout=2), "cannot be built: dropout"),
     "dropout nan": (of("UNet", **UNET, dropout=math.nan), "'dropout' is nan"),
     "padding": (of("UNet", **UNET, padding=1), "'padding' is 1"),

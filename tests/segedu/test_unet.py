@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import segedu
-from segedu.models import UNet
-from segedu.models.unet import crop
+from segedu.models import PaperUNet, QuickUNet, UNet
+from segedu.models.unet import centre_crop
+from tests.rebuilt import assert_known_to_load
 from tests.tiny import Boxes
 
 FORMS = {
@@ -22,18 +23,18 @@ FORMS = {
     "quick": {"stride": 4, "depth": 2, "stem": "strided", "upsampling": "bilinear", "convolutions": 1},
     "shallow": {"depth": 2, "in_channels": 1},
     "unpadded": {"padding": False, "depth": 3},
-    "unpadded single": {"padding": False, "depth": 2, "convolutions": 1},
-    "unpadded residual": {"padding": False, "depth": 2, "residual": True, "stride": 2},
+    "unpadded residual": {"padding": False, "depth": 2, "residual": True},
 }
-SIDES = {"unpadded": 92, "unpadded single": 82, "unpadded residual": 88}
+SIDES = {"unpadded": 92, "unpadded residual": 84}
 
 
-def unet(num_classes=3, *, seed=0, width=4, **options) -> UNet:
+def unet(num_classes=3, *, seed=0, width=4, **options) -> UNet | QuickUNet:
+    """A small U-Net; one with a stride is a QuickUNet."""
     torch.manual_seed(seed)
-    return UNet(num_classes, width=width, **options)
+    return (QuickUNet if "stride" in options else UNet)(num_classes, width=width, **options)
 
 
-def paper_on_meta(*arguments) -> UNet:
+def paper_on_meta(*arguments) -> PaperUNet:
     with torch.device("meta"):
         return UNet.paper(*arguments)
 
@@ -62,7 +63,7 @@ def test_the_paper_in_numbers():
         *(512, 512, 256, 256, 128, 128, 64, 64),
     ]
     sizes = []
-    for block in [*model.down, model.bottom]:
+    for block in (model.down1, model.down2, model.down3, model.down4, model.bottom):
         block.register_forward_hook(lambda block, inputs, output: sizes.append(output.shape[-1]))
     assert model(torch.zeros(1, 1, 572, 572, device="meta")).shape == (1, 2, 388, 388)
     assert sizes == [568, 280, 136, 64, 28]
@@ -84,7 +85,7 @@ def functional_unet(state, image, depth=4):
         x = seen[-1].reshape(n, c, h // 2, 2, w // 2, 2).amax((3, 5))
     x = both(x, "bottom")
     for level in range(depth):
-        weight, bias = state[f"enlarge.{level}.weight"], state[f"enlarge.{level}.bias"]
+        weight, bias = state[f"upsample.{level}.weight"], state[f"upsample.{level}.bias"]
         n, _, h, w = x.shape
         x = torch.einsum("nchw,cdij->ndhiwj", x, weight).reshape(n, -1, 2 * h, 2 * w) + bias[:, None, None]
         skip = seen[depth - 1 - level]
@@ -93,8 +94,31 @@ def functional_unet(state, image, depth=4):
     return torch.einsum("nchw,kc->nkhw", x, state["score.weight"][:, :, 0, 0]) + state["score.bias"][:, None, None]
 
 
-def test_the_paper_form_equals_an_independent_build():
-    model = jolt(UNet(**paper_on_meta().config | {"width": 6})).double()
+def test_the_papers_figure_is_the_general_network_of_width_64():
+    figure, general = jolt(UNet.paper()), UNet(2, in_channels=1, width=64, padding=False, batch_norm=False).eval()
+    general.load_state_dict(dict(zip(general.state_dict(), figure.state_dict().values(), strict=True)))
+    image = torch.rand(1, 1, 188, 204, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert figure(image).shape == (1, 2, 4, 20) and figure(image).std() > 0.1
+        torch.testing.assert_close(figure(image), general(image))
+
+
+def test_the_papers_figure_drops_half_at_the_end_of_the_way_down_only_in_training():
+    with torch.device("meta"):
+        model = PaperUNet()
+    dropped = []
+    model.dropout.register_forward_hook(lambda layer, inputs, output: dropped.append(inputs[0].shape[1:]))
+    model(torch.zeros(1, 1, 572, 572, device="meta"))
+    assert model.dropout.p == 0.5 and dropped == [(512, 64, 64), (1024, 28, 28)]
+
+
+def test_the_papers_figure_is_known_to_load():
+    with torch.device("meta"):
+        assert_known_to_load(PaperUNet(5, in_channels=3))
+
+
+def test_without_padding_the_network_equals_an_independent_build():
+    model = jolt(unet(2, in_channels=1, width=6, padding=False, batch_norm=False)).double()
     image = torch.rand(2, 1, 220, 220, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(model(image), functional_unet(model.state_dict(), image), atol=1e-9)
 
@@ -146,37 +170,33 @@ def test_an_unpadded_network_refuses_a_wrong_size_and_names_the_next(depth, size
 
 
 @pytest.mark.parametrize(
-    ("depth", "stride", "convolutions", "sides"),
-    [(1, 1, 2, (1, 30)), (2, 2, 2, (80, 105)), (3, 1, 2, (85, 102)), (2, 1, 1, (15, 40))],
+    ("depth", "sides"),
+    [(1, (1, 30)), (2, (35, 60)), (3, (85, 102))],
 )
-def test_what_is_not_refused_works_and_nothing_that_works_is_refused(depth, stride, convolutions, sides):
+def test_what_is_not_refused_works_and_nothing_that_works_is_refused(depth, sides):
     """Against torch itself: the plain chain of layers, run on tensors without content."""
     with torch.device("meta"):
-        model = unet(depth=depth, padding=False, stride=stride, convolutions=convolutions)
+        model = unet(depth=depth, padding=False)
 
     def chain(side):
-        if side % stride:
-            return None
-        side //= stride
         for _ in range(depth):
-            side -= 2 * convolutions
+            side -= 4
             if side < 2 or side % 2:
                 return None
             side //= 2
-        side -= 2 * convolutions
+        side -= 4
         for _ in range(depth):
-            side = 2 * side - 2 * convolutions
-        return stride * side if side > 0 else None
+            side = 2 * side - 4
+        return side if side > 0 else None
 
-    wide = stride * {2: 124, 1: 126}[convolutions]  # this side fits
     for side in range(*sides):
-        image = torch.zeros(1, 3, side, wide, device="meta")
+        image = torch.zeros(1, 3, side, 124, device="meta")  # this width fits
         expected = chain(side)
         if expected is None:
             with pytest.raises(ValueError, match="next size"):
                 model(image)
         else:
-            assert model(image).shape[-2] == model.output_size((side, wide))[0] == expected
+            assert model(image).shape[-2] == model.output_size((side, 124))[0] == expected
 
 
 def interval(first, last, depth):
@@ -244,11 +264,16 @@ def test_every_parameter_learns_from_the_first_step(form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_config_builds_the_same_network_again_from_a_file(form, tmp_path):
-    model = unet(**FORMS[form], dropout=0.25).eval()
+    model = unet(**FORMS[form]).eval()
     again = segedu.load(segedu.save(tmp_path / "unet.safetensors", model))
-    assert again.config == model.config and again.dropout.p == 0.25
+    assert again.config == model.config and type(again) is type(model)
     image = torch.rand(1, model.config["in_channels"], *(2 * [SIDES.get(form, 84)]))
     torch.testing.assert_close(again(image), model(image))
+
+
+def test_dropout_comes_back_from_a_file(tmp_path):
+    again = segedu.load(segedu.save(tmp_path / "unet.safetensors", unet(dropout=0.25)))
+    assert again.dropout.p == again.config["dropout"] == 0.25
 
 
 def test_without_skips_nothing_fine_gets_past_the_bottom():
@@ -268,7 +293,7 @@ def test_dropout_is_at_the_end_of_the_contracting_path_only_and_only_in_training
     torch.testing.assert_close(model(image), model(image))
     into, out = {}, {}
     blocks = {f"down.{n}": block for n, block in enumerate(model.down)} | {"bottom": model.bottom, "up.0": model.up[0]}
-    for name, block in (blocks | {"enlarge": model.enlarge[0], "up.1": model.up[1]}).items():
+    for name, block in (blocks | {"upsample": model.upsample[0], "up.1": model.up[1]}).items():
         block.register_forward_pre_hook(lambda b, inputs, name=name: into.update({name: inputs[0]}))
         block.register_forward_hook(lambda b, inputs, x, name=name: out.update({name: x}))
     model.dropout.train()
@@ -279,7 +304,7 @@ def test_dropout_is_at_the_end_of_the_contracting_path_only_and_only_in_training
         half = ((after == 0) & (before > 0)).sum() / (before > 0).sum()
         return 0.3 < half < 0.7 and torch.allclose(after[after != 0], 2 * before[after != 0])
 
-    assert dropped(out["bottom"], into["enlarge"])
+    assert dropped(out["bottom"], into["upsample"])
     skip = into["up.0"][:, : out["down.3"].shape[1]]
     assert dropped(out["down.3"], skip)
     assert torch.equal(into["bottom"], F.max_pool2d(skip, 2)), "pool and skip see the same"
@@ -296,10 +321,10 @@ def test_residual_blocks_add_before_the_last_relu():
     assert torch.allclose(block(x), (change + block.shortcut(x)[..., 2:-2, 2:-2]).clamp(min=0), atol=1e-6)
 
 
-def test_crop_takes_the_middle():
+def test_centre_crop_takes_the_middle():
     rows = torch.arange(9.0).view(1, 1, 9, 1).expand(1, 1, 9, 4)
-    assert crop(rows, torch.zeros(1, 5, 5, 4))[0, 0, :, 0].tolist() == [2, 3, 4, 5, 6]
-    assert torch.equal(crop(rows, rows), rows)
+    assert centre_crop(rows, torch.zeros(1, 5, 5, 4))[0, 0, :, 0].tolist() == [2, 3, 4, 5, 6]
+    assert torch.equal(centre_crop(rows, rows), rows)
 
 
 def test_a_pixel_knows_its_place_in_a_half_size_network():
@@ -314,14 +339,14 @@ def test_a_pixel_knows_its_place_in_a_half_size_network():
     assert (logits[0, 0] == 0).all()
 
 
-def test_bilinear_scores_are_enlarged_from_one_a_place():
+def test_bilinear_scores_are_upsampled_from_one_a_place():
     model = jolt(unet(num_classes=2, stride=4, depth=2, upsampling="bilinear"))
     small = []
     model.score.register_forward_hook(lambda layer, inputs, output: small.append(output))
     logits = model(torch.rand(1, 3, 61, 64))
     assert small[0].shape == (1, 2, 16, 16)
-    enlarged = torch.nn.functional.interpolate(small[0], size=(64, 64), mode="bilinear")
-    torch.testing.assert_close(logits, enlarged[..., :61, :])
+    upsampled = torch.nn.functional.interpolate(small[0], size=(64, 64), mode="bilinear")
+    torch.testing.assert_close(logits, upsampled[..., :61, :])
 
 
 def test_a_strided_stem_halves_by_convolutions_that_double_the_channels():
@@ -329,29 +354,29 @@ def test_a_strided_stem_halves_by_convolutions_that_double_the_channels():
     shapes = [(layer.in_channels, layer.out_channels, layer.stride) for layer in convolutions(model)[:3]]
     assert shapes == [(3, 6, (2, 2)), (6, 12, (2, 2)), (12, 12, (1, 1))]
     assert len(convolutions(model)) == 2 + 3 + 2 + 2 + 1, "stem, sizes down, doublings, sizes up, score"
-    whole = unet(stem="strided")  # with stride 1 there is nothing to halve
+    whole = unet(stride=1, stem="strided")  # with stride 1 there is nothing to halve
     assert whole(torch.rand(1, 3, 32, 32)).shape == (1, 3, 32, 32) and not len(whole.stem)
 
 
-def test_bilinear_maps_are_enlarged_after_their_channels_are_halved():
-    model = jolt(unet(depth=1, upsampling="bilinear"))
-    halve, enlarged = model.enlarge[0][0], []
-    model.enlarge[0].register_forward_hook(lambda layer, inputs, output: enlarged.append((inputs[0], output)))
+def test_bilinear_maps_are_upsampled_after_their_channels_are_halved():
+    model = jolt(unet(depth=1, stride=1, upsampling="bilinear"))
+    halve, upsampled = model.upsample[0][0], []
+    model.upsample[0].register_forward_hook(lambda layer, inputs, output: upsampled.append((inputs[0], output)))
     model(torch.rand(1, 3, 16, 24))
-    before, after = enlarged[0]
+    before, after = upsampled[0]
     first = torch.nn.functional.interpolate(before, scale_factor=2, mode="bilinear")
     torch.testing.assert_close(after, halve(first))  # in either order: bilinear weights sum to one
 
 
 def test_wrong_input_is_named():
-    for wrong in ({"stem": "pool"}, {"stem": "strided", "stride": 2, "padding": False}):
-        with pytest.raises(ValueError, match="stem='.*' and, with padding, 'strided'"):
-            UNet(2, **wrong)
-    with pytest.raises(ValueError, match="upsampling='nearest'"):
-        UNet(2, upsampling="nearest")
-    for option, value in (("depth", 0), ("stride", 3), ("convolutions", 0)):
+    for option, value, known in (("stem", "pool", "strided"), ("upsampling", "nearest", "bilinear")):
+        with pytest.raises(ValueError, match=f"{option}='{value}' is unknown; a QuickUNet has 'shuffle' and '{known}'"):
+            QuickUNet(2, **{option: value})
+    for kind, option, value in (
+        (UNet, "depth", 0), (QuickUNet, "depth", 0), (QuickUNet, "stride", 3), (QuickUNet, "convolutions", 0)
+    ):  # fmt: skip
         with pytest.raises(ValueError, match=f"{option}={value} should be"):
-            UNet(2, **{option: value})
+            kind(2, **{option: value})
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\)"):
         unet()(torch.zeros(1, 1, 64, 64))
 
