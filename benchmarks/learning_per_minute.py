@@ -39,7 +39,7 @@ from segedu import download, runtime, transforms
 from segedu.datasets import CamVid
 from segedu.models import FCN, DeepLab, QuickUNet, UNet
 from segedu.models.layers import Normalise
-from segedu.training.batches import Batches, Seeded
+from segedu.training.batches import SeededBatchSampler, SeededDataset
 from segedu.training.loop import History
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "results" / "learning_per_minute.json"
@@ -137,10 +137,10 @@ class Street:
 def train_as_documented(model: nn.Module, street: Street, seconds: float, seed: int) -> int:
     """The number of pictures learnt from, by the loop that a library's documentation shows."""
     optimizer = torch.optim.Adam(model.parameters())
-    batches = Batches(len(street.train), BATCH, seed, first_step=0, steps=None)
+    batches = SeededBatchSampler(len(street.train), BATCH, seed, first_step=0, steps=None)
     model.train()
     pictures, started = 0, time.thread_time()
-    for images, masks in DataLoader(Seeded(street.train), batch_sampler=batches):
+    for images, masks in DataLoader(SeededDataset(street.train), batch_sampler=batches):
         loss = F.cross_entropy(model(images), masks, ignore_index=255)
         optimizer.zero_grad()
         loss.backward()

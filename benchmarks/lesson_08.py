@@ -16,7 +16,7 @@ from benchmarks.weighing import weighted_loss
 from segedu.datasets import CamVid, ToyStreet
 from segedu.labels import STREET
 from segedu.models import DeepLab
-from segedu.training.batches import Batches, Seeded
+from segedu.training.batches import SeededBatchSampler, SeededDataset
 
 SIZE, LARGE_SIZE = (120, 160), (240, 320)
 WIDTH = 8
@@ -106,8 +106,8 @@ def learn_in_steps(net: nn.Module, train, loss, seed: int) -> nn.Module:
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.1 ** (3 * step // STEPS))
     net.train()
-    batches = Batches(len(train), BATCH, seed, first_step=0, steps=STEPS)
-    for images, masks in DataLoader(Seeded(train), batch_sampler=batches):
+    batches = SeededBatchSampler(len(train), BATCH, seed, first_step=0, steps=STEPS)
+    for images, masks in DataLoader(SeededDataset(train), batch_sampler=batches):
         optimizer.zero_grad()
         loss(net(images), masks).backward()
         optimizer.step()

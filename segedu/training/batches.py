@@ -1,4 +1,4 @@
-"""The order in which pictures come, and the chance that each of them meets: functions of the seed alone."""
+"""Which picture comes when, and by which chance it is augmented: functions of the seed alone."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ from segedu import runtime
 from segedu.inputs import sample_of
 
 
-class Batches:
-    """Lists of (seed of the sample, index of the picture), one list a step, from `first_step` on.
+class SeededBatchSampler:
+    """Lists of (seed of the sample, index of the picture), one list a step. Lesson 04.
 
-    The row of pictures is the same whatever the first step, so a run that goes on sees what it would have seen.
+    The row of pictures is the same whatever the first step, so a run that goes on sees what it
+    would have seen: pass after pass over all of them, each in an order of its own.
+
+    Args:
+        length: how many pictures the data set holds.
+        batch_size: how many each step takes.
+        seed: of the order, and of the samples' seeds.
+        first_step: where to begin; 0 but for a run that goes on.
+        steps: where to end; None for never.
+
+    Raises:
+        ValueError: for a data set without pictures.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, first_step: int, steps: int | None):
         if length < 1:
             raise ValueError("The data set to train on holds no picture.")
-        self.length, self.batch_size, self.seed, self.first_step, self.steps = (
-            length,
-            batch_size,
-            seed,
-            first_step,
-            steps,
-        )
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.first_step, self.steps = first_step, steps
 
     def _order(self, epoch: int) -> list[int]:
-        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
         return torch.randperm(self.length, generator=generator).tolist()
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -40,13 +46,13 @@ class Batches:
                 if place // self.length != epoch:
                     epoch = place // self.length
                     order = self._order(epoch)
-                batch.append((mix(self.seed, place), order[place % self.length]))
+                batch.append((derive_seed(self.seed, place), order[place % self.length]))
             yield batch
             step += 1
 
 
-class Seeded(Dataset):
-    """A data set whose sample's chance (augmentation) is fixed by a number that comes with its index."""
+class SeededDataset(Dataset):
+    """A data set whose samples' chance (augmentation) is fixed by a seed beside each index."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -57,8 +63,12 @@ class Seeded(Dataset):
         return sample_of(self.dataset, index)
 
 
-def mix(seed: int, number: int) -> int:
-    """One number of 63 bits for each pair; neighbouring pairs give unrelated ones (SplitMix64's finaliser)."""
+def derive_seed(seed: int, number: int) -> int:
+    """One seed of 63 bits for each pair of seed and number; neighbouring pairs give unrelated ones.
+
+    Source:
+        The finaliser of SplitMix64: Steele, Lea and Flood, OOPSLA 2014.
+    """
     z = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
@@ -66,7 +76,7 @@ def mix(seed: int, number: int) -> int:
 
 
 def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images (N, C, H, W) and masks (N, H, W) in order, N ≤ batch_size: neighbours of one size go together."""
+    """Images (N, C, H, W) and masks (N, H, W) in order: N ≤ batch_size neighbours of one size."""
     images, masks = [], []
     for index in range(len(dataset)):
         image, mask = sample_of(dataset, index, parts=2)
@@ -76,3 +86,7 @@ def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch
         images.append(image)
         masks.append(mask)
     yield torch.stack(images), torch.stack(masks)
+
+
+# What these were called before they took torch's words: what was written for those names goes on working.
+Batches, Seeded, mix = SeededBatchSampler, SeededDataset, derive_seed

@@ -19,7 +19,7 @@ from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import MaskError, validate_mask
 from segedu.masks.check import check_values, class_ids
 from segedu.models import outputs
-from segedu.training.batches import Batches, Seeded
+from segedu.training.batches import SeededBatchSampler, SeededDataset
 
 # The same as the logits of object or not, in a form that every loss for classes takes.
 TWO_CLASSES = "torch.cat([torch.zeros_like(logits), logits], 1)"
@@ -75,8 +75,8 @@ def check_masks(masks: torch.Tensor, images: torch.Tensor, num_classes: int) -> 
 def of(train, *, batch_size: int, seed: int, **_rest) -> list[torch.Tensor]:
     """The batch with which a training begins."""
     with runtime.preserved_rng():
-        samples = next(iter(Batches(len(train), batch_size, seed, first_step=0, steps=1)))
-        return collated([Seeded(train)[sample] for sample in samples])
+        samples = next(iter(SeededBatchSampler(len(train), batch_size, seed, first_step=0, steps=1)))
+        return collated([SeededDataset(train)[sample] for sample in samples])
 
 
 def check_batch(images: torch.Tensor, targets: list[torch.Tensor], loss: Callable) -> None:
@@ -119,6 +119,19 @@ def reader(model: nn.Module, images: torch.Tensor, output, targets: list[torch.T
     if _is_ours(loss) or not targets[0].is_floating_point():  # else distances, or what a loss of one's own may want
         _check_first_masks(targets[0], num_classes, getattr(train, "labels", None))
     return read
+
+
+def check_loss(value: torch.Tensor, step: int, learning_rate: float, precision: str) -> None:
+    """Raises FloatingPointError, before it is learnt from, for the loss of a batch that is no finite number."""
+    if torch.isfinite(value):
+        return
+    way_out = f"learning_rate={learning_rate / 10:g}"
+    if precision == "float16":
+        way_out += ", or precision='float32', as float16 ends at 65504"
+    raise FloatingPointError(
+        f"The loss became {value.item()} at step {step}. A learning rate that is too high is the usual "
+        f"cause; try {way_out} (lesson 04, 'the loss does not fall')."
+    )
 
 
 def _check_first_masks(masks: torch.Tensor, num_classes: int | None, labels) -> None:

@@ -99,10 +99,10 @@ def check_notes(path: Path, notes: dict, here: dict) -> None:
     _alike(path, notes, here | kinds, "notes")
 
 
-def check_training(path: Path, tensors: Mapping, notes: dict, here: dict, run) -> None:
-    """Raise CheckpointError unless a file holds a training that `run` (of training.py) can take up.
+def check_training(path: Path, tensors: Mapping, notes: dict, here: dict, state) -> None:
+    """Raise CheckpointError unless a file holds a training that `state` (of resume.py) can take up.
 
-    tensors, notes: what `read` gives.   here: the notes of `run`.
+    tensors, notes: what `read` gives.   here: the notes of `state`.
     """
     if len(notes["groups"]) != len(here["groups"]):
         raise CheckpointError(
@@ -115,8 +115,8 @@ def check_training(path: Path, tensors: Mapping, notes: dict, here: dict, run) -
         raise CheckpointError(f"{path}: its history has not as many learning rates as losses. {_ANEW}")
     best = {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
     if best:
-        check_tensors(path, best, run.model, prefix="best.")
-    parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+        check_tensors(path, best, state.model, prefix="best.")
+    parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
         start, _, rest = name.partition(".")
         index, _, slot = rest.partition(".")

@@ -1,82 +1,197 @@
-"""What makes two trainings one: loss, optimiser and data, in words and numbers that a checkpoint can hold."""
+"""All that changes while a model learns: kept in a checkpoint, taken up with the same numbers."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
-import zlib
-from collections.abc import Callable
+import warnings
+from dataclasses import asdict
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
-# The same pictures on another machine may differ in their last digits, and so may the means over a batch.
-TOLERANCE = 1e-3
+from segedu.metrics import ConfusionMatrix
+from segedu.training import checkpoints, first_batch, headers
+from segedu.training.budget import Budget
+from segedu.training.history import EXAMPLE, History
+from segedu.training.recipe import alike, in_numbers, plain
 
 
-def in_words(thing) -> str:
-    """A function, class, module, tensor or number as text, the same whenever Python is started anew.
+class TrainingState:
+    """A training between two steps: what it works with, its history and its best weights.
 
-    Of a function written by hand: its name, and the names and constants in it and around it. Whole numbers around it
-    may be counters, and do not count.
+    Args:
+        model: the network that learns.
+        optimizer: of its weights.
+        schedule: of the optimiser's learning rate.
+        scaler: of the gradients; enabled for float16 only.
+        budget: how long to train; its clock goes on from the seconds of earlier runs.
+        recipe: what has to be the same in all runs of one training, as values for JSON.
+        checkpoint: the file that `save` writes and `begin` reads; None for no file.
     """
-    if isinstance(thing, functools.partial):
-        given = [in_words(x) for x in thing.args] + [f"{name}={in_words(x)}" for name, x in thing.keywords.items()]
-        return f"{in_words(thing.func)}({', '.join(given)})"
-    if isinstance(thing, (np.ndarray, torch.Tensor)):
-        array = thing.detach().cpu().numpy() if isinstance(thing, torch.Tensor) else thing
-        return f"array {array.shape} {zlib.crc32(array.tobytes()):x}"
-    if isinstance(thing, nn.Module):
-        return f"{thing!r} {[in_words(x) for x in thing.state_dict().values()]}"
-    if isinstance(thing, (str, float, int, bool, type(None), tuple, list)):
-        return repr(thing)
-    if hasattr(thing, "__code__"):
-        return f"{_name(thing)} {_inside(thing)}"
-    return _name(thing) if isinstance(thing, type) else f"{_name(type(thing))} {_kept(getattr(thing, '__dict__', {}))}"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        scaler: torch.amp.GradScaler,
+        budget: Budget,
+        recipe: dict,
+        checkpoint: str | Path | None,
+    ):
+        self.model, self.optimizer, self.schedule, self.scaler = model, optimizer, schedule, scaler
+        self.budget, self.recipe = budget, recipe
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.history = History()
+        self.best: dict[str, torch.Tensor] = {}
+        self.first_batch: list[float] | None = None
+
+    @property
+    def step(self) -> int:
+        """How many steps are taken."""
+        return len(self.history.loss)
+
+    def remember(self, batch: list[torch.Tensor]) -> None:
+        """Note what the very first batch is, for a run that goes on to compare with."""
+        if self.step == 0:
+            self.first_batch = in_numbers(batch)
+
+    def record(self, loss: float, learning_rate: float, pictures: int, skipped: bool) -> None:
+        """Write one step into the history."""
+        self.history.loss.append(loss)
+        self.history.learning_rate.append(learning_rate)
+        self.history.pictures += pictures
+        self.history.skipped += skipped
+        self.history.seconds = self.budget.seconds()
+
+    def keep_best(self, matrix: ConfusionMatrix) -> None:
+        """Write a validation's scores into the history, and keep the best weights so far."""
+        score = {"step": self.step, "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
+        best_before = max((v["mean_iou"] for v in self.history.validations), default=-math.inf)
+        self.history.validations.append(score)
+        if score["mean_iou"] > best_before or not self.best:
+            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            self.history.best_step = self.step
+
+    def end(self, interrupted: bool) -> None:
+        """Give the model its best weights; say if it was interrupted, or if nothing was learnt."""
+        self.history.interrupted = interrupted
+        if 0 < self.step == self.history.skipped:
+            warnings.warn("Nothing was learnt: gradients overflowed float16 in each step. Train longer.", stacklevel=3)
+        if interrupted:
+            self.save()
+            kept = f"the weights of step {self.history.best_step}, its best" if self.best else "what it has learnt"
+            print(f"Stopped after step {self.step}; the model keeps {kept}.")
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def save(self) -> None:
+        """Write the checkpoint, if one is asked for: weights, optimiser, schedule, history."""
+        if self.checkpoint is None:
+            return
+        state = self.optimizer.state_dict()["state"]
+        tensors = {f"best.{name}": tensor for name, tensor in self.best.items()}
+        for index, slots in state.items():
+            tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+        checkpoints.save(self.checkpoint, self.model, tensors=tensors, notes=self._notes())
+
+    def begin(self, resume: bool, train: Dataset) -> None:
+        """Take up an earlier run, if there is one.
+
+        Args:
+            resume: whether that is asked for.
+            train: the data set, whose first batch must be that of the earlier run.
+
+        Raises:
+            FileExistsError: for a checkpoint that `resume` does not ask for, so nothing is lost.
+            ValueError: for one of another training.
+            CheckpointError: for one that is damaged, or of another network.
+        """
+        if self.checkpoint is None:
+            if resume:
+                raise ValueError("resume=True needs checkpoint=, the file to go on from.")
+            return
+        if not self.checkpoint.exists():
+            return
+        if not resume:
+            raise FileExistsError(
+                f"{self.checkpoint} holds an earlier training. Go on with it by resume=True, or choose another file."
+            )
+        tensors, header = checkpoints.read(self.checkpoint)
+        notes, here = header["notes"], self._notes()
+        headers.check_notes(self.checkpoint, notes, here | {"history": asdict(EXAMPLE)})
+        self._check_same(notes, here, train)
+        headers.check_training(self.checkpoint, tensors, notes, here, self)
+        if notes["threads"] != here["threads"]:
+            warnings.warn(
+                f"{self.checkpoint} was trained on {notes['threads']} threads, now there are {here['threads']}: "
+                "sums are taken in another order, so the last digits will differ.",
+                stacklevel=3,
+            )
+        self._take_up(tensors, notes)
+
+    def _check_same(self, notes: dict, here: dict, train: Dataset) -> None:
+        """Raise ValueError unless recipe, budget and first batch are those of the notes."""
+        for name in ("recipe", "budget"):
+            then, now = notes[name], here[name]
+            changed = [key for key in then.keys() | now.keys() if then.get(key) != now.get(key)]
+            if changed:
+                before, after = ({key: side.get(key) for key in sorted(changed)} for side in (then, now))
+                raise self._differs(f"{name} {before}", f"it is {after}")
+        if not alike(notes["first_batch"], in_numbers(first_batch.of(train, **self.recipe))):
+            raise self._differs("other pictures, masks or another augmentation", "the first batch is not the same")
+
+    def _differs(self, then: str, now: str) -> ValueError:
+        return ValueError(
+            f"{self.checkpoint} was trained with {then}, now {now}: the numbers would not be those of one training. "
+            "Call fit as before, or start anew with another file."
+        )
+
+    def _take_up(self, tensors: dict[str, torch.Tensor], notes: dict) -> None:
+        """Become what a checkpoint holds."""
+        checkpoints.load(self.checkpoint, self.model)
+        self.best, self.first_batch = _with_prefix(tensors, "best."), notes["first_batch"]
+        state = self.optimizer.state_dict()
+        state["state"] = _unflatten(_with_prefix(tensors, "optimizer."))
+        state["param_groups"] = [
+            group | saved for group, saved in zip(state["param_groups"], notes["groups"], strict=True)
+        ]
+        self.optimizer.load_state_dict(state)
+        self.schedule.load_state_dict(notes["scheduler"])
+        self.scaler.load_state_dict(notes["scaler"])
+        self.history = History(**notes["history"])
+        self.history.interrupted = False
+        self.budget.seconds_before = self.history.seconds
+
+    def _notes(self) -> dict:
+        """What a checkpoint holds beside tensors, for its header."""
+        groups = [
+            {key: plain(value) for key, value in group.items() if key != "params"}
+            for group in self.optimizer.param_groups
+        ]
+        return {
+            "recipe": self.recipe,
+            "budget": asdict(self.budget),
+            "threads": torch.get_num_threads(),
+            "first_batch": self.first_batch,
+            "groups": groups,
+            "scheduler": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": asdict(self.history),
+        }
 
 
-def _name(thing) -> str:
-    return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with the prefix, under what comes behind it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _inside(function: Callable) -> list[str]:
-    """The names and constants in a function's code, and what it keeps from around itself. Of ours the name will do."""
-    if function.__module__.startswith("segedu."):
-        return []
-    code = function.__code__
-    constants = [repr(c) for c in code.co_consts if isinstance(c, (str, float, int)) and c != function.__doc__]
-    around = {}
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # of a cell that is still empty
-            around[name] = cell.cell_contents
-    return [*code.co_names, *constants, *_kept(around)]
-
-
-def _kept(values: dict) -> list[str]:
-    """The values that change what a function computes: fractions, texts, tensors, and the names of functions."""
-    numbers = [f"{k}={in_words(v)}" for k, v in values.items() if isinstance(v, (float, str, np.ndarray, torch.Tensor))]
-    return numbers + [f"{k}={_name(v)}" for k, v in values.items() if callable(v)]
-
-
-def in_numbers(batch: list[torch.Tensor]) -> list[float]:
-    """Of the images, the masks and the rest of a batch two numbers each: the mean, and one that a mirror changes."""
-    numbers = []
-    for tensor in batch:
-        values = torch.as_tensor(tensor).detach().cpu().double()
-        ramp = torch.linspace(0, 1, values.shape[-1] if values.ndim else 1, dtype=torch.float64)
-        numbers += [values.mean().item(), (values * ramp).mean().item()]
-    return numbers
-
-
-def alike(one: list[float], other: list[float]) -> bool:
-    """Whether two results of in_numbers are of the same batch."""
-    return len(one) == len(other) and all(
-        math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for a, b in zip(one, other, strict=True)
-    )
-
-
-def plain(value):
-    """Numpy's and torch's numbers as Python's, which JSON can hold; all else as it is."""
-    return value.item() if isinstance(value, np.generic) or (torch.is_tensor(value) and value.ndim == 0) else value
+def _unflatten(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
+    """{"3.exp_avg": t} → {3: {"exp_avg": t}}, the form of an optimiser's state."""
+    nested: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in flat.items():
+        index, slot = name.split(".", 1)
+        nested.setdefault(int(index), {})[slot] = tensor
+    return nested

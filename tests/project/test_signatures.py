@@ -105,7 +105,7 @@ def test_public_names_and_defaults_are_those_of_the_table():
         "download=False)",
         "segedu.metrics.semantic.ConfusionMatrix.mean_iou()",
         "segedu.models.unet.UNet.paper(num_classes=2, in_channels=1)",
-        "segedu.training.loop.History.pictures_per_second",
+        "segedu.training.history.History.pictures_per_second",
         "segedu.ids.MaskError",
         "segedu.labels.IGNORE_INDEX = 255",
     ],

@@ -16,7 +16,7 @@ from segedu import runtime
 from segedu.masks import MaskError
 from segedu.metrics import ConfusionMatrix
 from segedu.models import SmallNet
-from segedu.training.batches import Batches
+from segedu.training.batches import SeededBatchSampler
 from tests.tiny import Boxes
 
 
@@ -241,11 +241,11 @@ def test_a_loss_may_take_more_than_one_target():
 
 
 def test_batches_are_whole_passes_and_do_not_depend_on_the_first_step():
-    batches = list(Batches(5, 2, seed=3, first_step=0, steps=10))
+    batches = list(SeededBatchSampler(5, 2, seed=3, first_step=0, steps=10))
     indices = [index for batch in batches for _, index in batch]
     assert all(sorted(indices[start : start + 5]) == list(range(5)) for start in range(0, 20, 5))
     assert indices[:5] != indices[5:10]
-    assert list(Batches(5, 2, seed=3, first_step=4, steps=10)) == batches[4:]
+    assert list(SeededBatchSampler(5, 2, seed=3, first_step=4, steps=10)) == batches[4:]
     assert len({seed for batch in batches for seed, _ in batch}) == 20
 
 
