@@ -147,11 +147,12 @@ def fit(
 
                 state.record(value.item(), rate, len(images), skipped=not learnt)
                 show(state.history)
-                if budget.epoch_ends_at(state.step) or budget.is_spent(state.step):
+                spent = budget.is_spent(state.step)  # asked once: minutes may run out between two questions
+                if spent or budget.epoch_ends_at(state.step):
                     if val is not None:
                         state.keep_best(evaluate(model, val))
                     state.save()
-                if stopped() or budget.is_spent(state.step):
+                if spent or stopped():
                     break
         state.end(interrupted=stopped())
     return state.history
