@@ -21,10 +21,14 @@ def centre_targets(instances: torch.Tensor, *, sigma: float = 2.0) -> tuple[torc
     sigma: in pixels. The paper has 8 for pictures of 1025 × 2049; an object's peak should not swallow its neighbour's.
     Raises ValueError for instances of another shape, or of ids below 0 (looked for on the CPU only).
     """
+    if not isinstance(instances, torch.Tensor) or instances.is_floating_point():
+        raise TypeError("instances must be a tensor of whole numbers: torch.as_tensor(instances).long()")
     if instances.ndim != 3:
         raise ValueError(f"instances must be (N, H, W), got {tuple(instances.shape)}; one map alone: instances[None].")
     if instances.device.type == "cpu" and instances.numel() and instances.min() < 0:
         raise ValueError(f"instances holds {instances.min().item()}; object ids are whole numbers ≥ 0, and 0 is none.")
+    if not sigma > 0:
+        raise ValueError(f"sigma={sigma} should be a number of pixels above 0.")
     height, width = instances.shape[-2:]
     rows, columns = (torch.arange(side, dtype=torch.float32, device=instances.device) for side in (height, width))
     heat = torch.zeros(len(instances), 1, height, width, device=instances.device)

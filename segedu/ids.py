@@ -136,7 +136,9 @@ def _plain(values, name: str | None) -> np.ndarray:
     except ValueError:  # rows of different lengths
         array = np.empty(0, object)
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{subject(name)} should be an array, tensor or PIL picture, got {type(values).__name__}.")
+        held = f" of {array.dtype}" if isinstance(values, np.ndarray) else ""
+        kind = type(values).__name__
+        raise TypeError(f"{subject(name)} should be an array, tensor or PIL picture of numbers, got {kind}{held}.")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -150,7 +152,8 @@ def _whole(ids: np.ndarray, given, name: str | None, words: str, end: str = "") 
         raise MaskError(
             f"{subject(name)} holds {ids.max()}, as a negative id stored without sign: mask = mask.astype('int64')"
         )
-    return ids.view(np.uint8) if ids.dtype.kind == "b" else ids
+    # Not a view: Pillow's pictures of 1 bit are booleans whose bytes are 0 and 255.
+    return ids.astype(np.uint8) if ids.dtype.kind == "b" else ids
 
 
 def _wrong_shape(ids: np.ndarray, name: str | None) -> MaskError:

@@ -41,6 +41,7 @@ def cross_entropy(
     Raises TypeError or ValueError, as a sentence, for a target or weights of the wrong kind, shape or range.
     """
     counted = _counted(logits, target, ignore_index)
+    logits = _wide(logits)
     loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignored_id(ignore_index))
     weights = counted.to(loss.dtype)
     if class_weights is not None:
@@ -62,7 +63,7 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int |
     both = 2 * (probabilities * truth).sum(0)
     dice = both / (probabilities.sum(0) + truth.sum(0)).clamp(min=torch.finfo(both.dtype).tiny)
     present = truth.any(0)
-    return _mean_of_present(1 - dice, present) + 0 * logits.sum()
+    return _mean_of_present(1 - dice, present) + 0 * _wide(logits).sum()
 
 
 def focal_loss(
@@ -76,6 +77,7 @@ def focal_loss(
     counted = _counted(logits, target, ignore_index)
     if not gamma >= 0:
         raise ValueError(f"gamma={gamma} should be at least 0.")
+    logits = _wide(logits)
     loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignored_id(ignore_index))
     # expm1 keeps 1 − p exact where p is close to 1, and the clamp keeps the power's gradient finite at p = 1
     wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(loss.dtype).eps)
@@ -97,7 +99,7 @@ def lovasz_softmax(
     total = truth_sorted.sum(0)
     jaccard = 1 - (total - found) / (total + (1 - truth_sorted).cumsum(0)).clamp(min=1)
     steps = jaccard.diff(dim=0, prepend=jaccard.new_zeros(1, jaccard.shape[1]))
-    return _mean_of_present((errors * steps).sum(0), truth.any(0)) + 0 * logits.sum()
+    return _mean_of_present((errors * steps).sum(0), truth.any(0)) + 0 * _wide(logits).sum()
 
 
 def panoptic_loss(
@@ -123,6 +125,9 @@ def panoptic_loss(
     Raises as `cross_entropy`. Source: Panoptic-DeepLab (arXiv 1911.10194, section 3.2 and equation 1; without its
     bootstrapping, which counts the hardest pixels only).
     """
+    if instances.shape != target.shape:  # torch would stretch one map over a batch
+        shapes = f"{tuple(target.shape)} and {tuple(instances.shape)}"
+        raise ValueError(f"target and instances must have one shape, got {shapes}.")
     heat, offsets = centre_targets(instances, sigma=sigma)
     of_objects = instances.as_subclass(torch.Tensor)[:, None] != 0
     centre_loss = F.mse_loss(output.centres, heat)
@@ -159,7 +164,7 @@ def border_weight_map(
     ids = object_ids(instances, "The map of objects")
     if min(class_weights, default=-1) < 0 or len(class_weights) != 2:
         raise ValueError(f"class_weights={class_weights} should be two numbers ≥ 0, of background and objects.")
-    if not (w0 >= 0 and sigma > 0):
+    if not (0 <= w0 < math.inf and 0 < sigma < math.inf):
         raise ValueError(f"w0={w0} should be at least 0 and sigma={sigma} above 0.")
     reach = math.ceil(FAR * sigma)
     nearest, second = np.full((2, *ids.shape), np.inf)
@@ -177,6 +182,9 @@ def border_weight_map(
 
 def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | None) -> torch.Tensor:
     """(N, H, W) boolean: the pixels that are not ignored. Raises a sentence if logits and target do not fit."""
+    if not isinstance(logits, torch.Tensor) or not logits.is_floating_point():
+        kind = logits.dtype if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise TypeError(f'Logits must be a tensor of floats, got {kind}. In a dict of torchvision: output["out"].')
     classes = logits.shape[1] if logits.ndim == 4 else None
     if classes is None:
         raise ValueError(f"Logits must be (N, C, H, W), got shape {tuple(logits.shape)}.")
@@ -188,8 +196,10 @@ def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | Non
         elif target.shape == logits.shape:
             cure = " It looks one-hot: target.argmax(1)."
         raise ValueError(f"The target must be (N, H, W) = {expected} class ids, got shape {tuple(target.shape)}.{cure}")
-    if target.dtype != torch.int64:
-        raise TypeError(f"The target must be int64 class ids, got {target.dtype}: use target.long().")
+    if not isinstance(target, torch.Tensor) or target.dtype != torch.int64:
+        of_torch = isinstance(target, torch.Tensor)
+        found, cure = (target.dtype, "target.long()") if of_torch else (type(target).__name__, "torch.tensor(target)")
+        raise TypeError(f"The target must be a tensor of int64 class ids, got {found}: use {cure}.")
     counted = target != ignored_id(ignore_index)
     # Looking at values stops a GPU's queue; there `fit` has looked at the first batch, and torch asserts by itself.
     if target.device.type == "cpu":
@@ -200,6 +210,11 @@ def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | Non
                 f"0 … {classes - 1}, and {'nothing' if ignore_index is None else ignore_index} is ignored."
             )
     return counted
+
+
+def _wide(logits: torch.Tensor) -> torch.Tensor:
+    """float16 as float32: a sum over pixels soon leaves the former, which ends at 65504."""
+    return logits.float() if logits.dtype == torch.float16 else logits
 
 
 def _weights(weights, name: str, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
@@ -216,7 +231,7 @@ def _weights(weights, name: str, shape: tuple[int, ...], like: torch.Tensor) -> 
 def _pixels(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Probabilities and one-hot truth of the counted pixels, each (P, C)."""
     counted = _counted(logits, target, ignore_index)
-    probabilities = logits.softmax(1).movedim(1, -1)[counted]
+    probabilities = _wide(logits).softmax(1).movedim(1, -1)[counted]
     truth = F.one_hot(target[counted], logits.shape[1]).to(probabilities.dtype)
     return probabilities, truth
 

@@ -19,6 +19,7 @@ import torch
 
 from segedu.crf import fast_mean_field
 from segedu.crf.fast_lattice import merged, sparse_lattice
+from segedu.inputs import native
 
 SMALLEST = 1e-5  # a probability of 0 would forbid a class for ever: the unary is −log of at least this
 EXACT_PIXELS = 8192  # the largest picture of dense_crf_exact: its matrix has the square of this
@@ -229,6 +230,7 @@ def _kernels(
 
 def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, np.ndarray]:
     """The log of the clipped probabilities, (H·W, C), and the image as an array; or an error."""
+    probabilities = native(probabilities) if isinstance(probabilities, np.ndarray) else probabilities
     values = torch.as_tensor(probabilities).detach().as_subclass(torch.Tensor).cpu()
     image = image.cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
     if image.dtype != np.uint8:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -114,6 +115,11 @@ def by_watershed(
     """
     _checked_share(neck)
     classes, gap = class_ids(classes), whole_number(gap, "gap", 0)
+    smallest = whole_number(smallest, "smallest", 0)
+    if isinstance(things, str) or not isinstance(things, Iterable):
+        raise TypeError(f"things={things!r} should be a list of class ids, such as [1].")
+    things = [whole_number(class_id, "things", 0) for class_id in things]
+    border = None if border is None else whole_number(border, "border", 0)
 
     from scipy import ndimage  # `import segedu` stays without scipy and scikit-image
     from skimage.segmentation import watershed

@@ -35,7 +35,7 @@ def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) ->
     Raises ValueError for a negative patience, MaskError for maps of different sizes or with numbers that are no ids.
     Source: as SORT does with boxes (Bewley et al., arXiv 1602.00763, section 3), with masks and a simpler motion.
     """
-    if patience < 0:
+    if not patience >= 0:  # true for NaN, too
         raise ValueError(f"patience={patience} should be at least 0: the pictures for which a missing object is kept.")
     known, result, names = [], [], 0
     for time, ids in enumerate(map_list(instance_maps)):

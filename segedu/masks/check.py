@@ -103,7 +103,8 @@ def check_values(ids: np.ndarray, num_classes: int, name: str | None) -> None:
 
 def class_count(labels) -> int:
     """The number of classes of a label table, or the number itself, Python's or numpy's."""
-    return len(labels) if hasattr(labels, "__len__") else whole_number(labels, "labels", 1)
+    sized = hasattr(labels, "__len__") and not isinstance(labels, np.ndarray | torch.Tensor)
+    return whole_number(len(labels) if sized else labels, "labels", 1)
 
 
 def _to_void(where: str, ids: np.ndarray) -> str:

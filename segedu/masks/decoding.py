@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from segedu.ids import MaskError, first_at
 
@@ -18,6 +18,7 @@ LOSSY_IN_TIFF = {
 }  # fmt: skip
 # Pillow stretches grey of 2 and 4 bits to 0…255; divided by this the values are the stored ones again.
 STRETCHED = {"L;2": 85, "L;4": 17}
+SAMPLE_FORMAT = 339  # TIFF's tag; 2 is signed
 ORIENTATION = 0x0112  # EXIF's tag
 
 
@@ -29,6 +30,7 @@ class Decoded:
     pages:       how many pictures the file holds; `picture` is the first.
     orientation: EXIF's 1 … 8; 1 is upright.
     head:        the file's first bytes.
+    highest:     what a PGM or PPM calls white, if it says so; Pillow stretches it to 255 or 65535.
     """
 
     picture: Image.Image
@@ -36,6 +38,7 @@ class Decoded:
     pages: int
     orientation: int
     head: bytes
+    highest: int | None
 
 
 def decoded(path: Path) -> Decoded:
@@ -43,14 +46,23 @@ def decoded(path: Path) -> Decoded:
     with path.open("rb") as file:
         head = file.read(4096)
         file.seek(0)
-        picture = Image.open(file)
+        try:
+            picture = Image.open(file)
+        except UnidentifiedImageError:
+            raise OSError(
+                f"Pillow knows no such form; it begins with {head[:16]!r}; a TIFF of 64 bits or several channels can "
+                "be read by tifffile.imread(path)"
+            ) from None
+        except Image.DecompressionBombError as error:
+            raise OSError(f"{error} If you trust it: PIL.Image.MAX_IMAGE_PIXELS = None") from None
         how = picture.tile[0][3] if picture.tile else ""
         stored = str(how if isinstance(how, str) else how[0] if how else "")
+        highest = how[1] if picture.format == "PPM" and isinstance(how, tuple) and len(how) == 2 else None
         pages = getattr(picture, "n_frames", 1)
         picture.seek(0)
         picture.load()
         orientation = picture.getexif().get(ORIENTATION, 1)
-    return Decoded(picture, stored, pages, orientation, head)
+    return Decoded(picture, stored, pages, orientation, head, highest)
 
 
 def lossy_encoding(file: Decoded) -> str | None:
@@ -95,12 +107,19 @@ def stored_ids(file: Decoded, path: Path) -> np.ndarray | Image.Image:
             f"{path} is a TIFF in which 0 is white, so that programs disagree about its ids. Write what is seen: "
             f'Image.open("{path.name}").save("{path.stem}.png"); the stored numbers are the other way round.'
         )
-    return np.asarray(picture) // STRETCHED[file.stored] if file.stored in STRETCHED else np.asarray(picture)
+    ids = np.asarray(picture)
+    if file.highest not in (None, 255, 65535):
+        if file.highest > 255 or picture.mode != "L":
+            raise MaskError(f"{path} has {file.highest} as white, and Pillow stretches that. Write the mask as PNG.")
+        return np.rint(ids * (file.highest / 255)).astype(np.uint8)
+    if picture.format == "TIFF" and ids.dtype == np.uint8 and picture.tag_v2.get(SAMPLE_FORMAT, (1,))[0] == 2:
+        return ids.view(np.int8)  # Pillow takes signed bytes for unsigned ones
+    return ids // STRETCHED[file.stored] if file.stored in STRETCHED else ids
 
 
 def check_upright(file: Decoded, path: Path) -> None:
     """MaskError for a picture that some programs show turned, and others do not: a mask fits only one of the two."""
-    if file.orientation != 1:
+    if file.orientation in range(2, 9):  # 0 is written, too, and turns nothing
         raise MaskError(
             f"{path} is to be turned by its EXIF data (orientation {file.orientation}), which some programs do and "
             "others do not, so that picture and mask may be the wrong way round to each other. Write it as it is "

@@ -25,6 +25,7 @@ def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
     lossy WebP), a colour that `labels` does not know, transparent pixels, several pages, a picture that its EXIF data
     would turn, fractions, one-hot, a damaged or empty file.
     """
+    _check_table(labels)
     path = Path(path)
     if path.stat().st_size == 0:
         raise MaskError(f"{path} is empty (0 bytes): its writing was interrupted. Copy or export the mask again.")
@@ -49,6 +50,7 @@ def write_mask(path: str | Path, mask: np.ndarray | torch.Tensor, labels: LabelT
 
     Raises MaskError for another ending than `.png` and for values that are neither a class of `labels` nor 255.
     """
+    _check_table(labels)
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise MaskError(f'{path} does not end in ".png"; a mask is written as palette PNG: {path.stem}.png')
@@ -65,6 +67,7 @@ def to_colours(mask: np.ndarray | torch.Tensor | Image.Image, labels: LabelTable
 
     Raises MaskError for values without a class, and where a class has IGNORE_COLOUR and the mask has ignored pixels.
     """
+    _check_table(labels)
     ids = class_ids(mask, None)
     check_values(ids, len(labels), None)
     if IGNORE_COLOUR in labels.colours and (ids == IGNORE_INDEX).any():
@@ -85,9 +88,21 @@ def from_colours(
     void: one more colour that means 255, such as Pascal VOC's (224, 224, 192).
     name: the file, for the message. Raises MaskError for a colour that is not in `labels`: it is never background.
     """
-    rgb = np.asarray(rgb)
+    _check_table(labels)
+    of_pillow, rgb = isinstance(rgb, Image.Image), np.asarray(rgb)
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise MaskError(f"{subject(name)} should be (height, width, 3) uint8 colours, got {rgb.shape} {rgb.dtype}.")
+        cure = ""
+        if of_pillow:
+            cure = ' If its colours are right: picture.convert("RGB")'
+        elif rgb.ndim == 3 and rgb.shape[2] == 4:
+            cure = " Without the transparency: rgb[..., :3]"
+        elif rgb.ndim == 3 and rgb.shape[0] == 3:
+            cure = " With the channels last: np.moveaxis(rgb, 0, -1)"
+        raise MaskError(
+            f"{subject(name)} should be (height, width, 3) uint8 colours, got {rgb.shape} {rgb.dtype}.{cure}"
+        )
+    if void is not None and np.shape(void) != (3,):
+        raise MaskError(f"void={void!r} should be one colour (red, green, blue).")
     ids, unknown = _look_up(rgb, labels)
     if void is not None:
         is_void = (rgb == np.array(void)).all(2) & unknown
@@ -98,6 +113,8 @@ def from_colours(
         cure = "Read it with a LabelTable(names, colours) that has them, unless anti-aliasing or JPEG made them."
         if len(colours) == 1:
             cure += f" If it is void: segedu.masks.from_colours(rgb, labels, void={tuple(colour.tolist())})"
+        if not _look_up(rgb[..., ::-1], labels)[1].any():
+            cure = "As blue, green, red, the order of OpenCV, all are known: rgb = rgb[..., ::-1]"
         if (rgb[..., :1] == rgb).all():
             cure = "All three channels are equal, so perhaps they hold the class ids: mask = rgb[..., 0]"
         raise MaskError(
@@ -105,6 +122,11 @@ def from_colours(
             f"{tuple(colour.tolist())} in {several(counts.max(), 'pixel')}, {first_at((rgb == colour).all(2))}. {cure}"
         )
     return ids
+
+
+def _check_table(labels) -> None:
+    if not isinstance(labels, LabelTable):
+        raise TypeError(f"labels should be a LabelTable, with names and colours, got {type(labels).__name__}.")
 
 
 @contextlib.contextmanager

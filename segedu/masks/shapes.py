@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from segedu.ids import MaskError, whole_numbers
+from segedu.inputs import height_and_width
 from segedu.labels import IGNORE_INDEX
 
 # How Kaggle's run lengths become a mask; its pixels count column by column, but for Carvana's, where order is "C".
@@ -29,9 +30,12 @@ def from_polygons(polygons: Iterable[tuple[int, Sequence]], size: tuple[int, int
     points that are NaN, or all in 0…1 (parts of width and height, as YOLO has them), and for a class id that is no
     whole number in 0…255.
     """
-    height, width = size
+    height, width = size = height_and_width(size)
     mask = np.zeros((height, width), np.uint8)
-    for class_id, points in polygons:
+    for polygon in polygons:
+        if not isinstance(polygon, tuple | list) or len(polygon) != 2:
+            raise MaskError(f"A polygon is a pair (class id, [(x, y), …]), got {str(polygon)[:60]}.")
+        class_id, points = polygon
         if not isinstance(class_id, int | np.integer) or not 0 <= class_id <= IGNORE_INDEX:
             of_name = "; of a name: labels.index(name)" if isinstance(class_id, str) else ""
             raise MaskError(f"A polygon has the class id {class_id!r}; a uint8 mask holds 0…255{of_name}.")
@@ -54,11 +58,14 @@ def _checked(points, size: tuple[int, int]) -> np.ndarray:
     given = points
     try:
         points = np.asarray(given, float)
+        points = points[:, 0] if points.ndim == 3 and points.shape[1] == 1 else points  # OpenCV's findContours
     except (TypeError, ValueError):  # rows of different lengths
         points = np.empty(0)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         cure = "COCO's flat list [x1, y1, x2, y2, …]: np.reshape(flat, (-1, 2))"
-        if len(given) and np.ndim(given[0]):
+        if points.ndim == 2 and points.shape[1] == 3:
+            cure = "Of points (x, y, z) take x and y: points[:, :2]"
+        elif isinstance(given, list | tuple | np.ndarray) and len(given) and np.ndim(given[0]):
             cure = (
                 "COCO's `segmentation`, a list of flat lists, is one polygon for each part of the object: "
                 "[(class_id, np.reshape(part, (-1, 2))) for part in segmentation]"
@@ -69,7 +76,7 @@ def _checked(points, size: tuple[int, int]) -> np.ndarray:
     if not np.isfinite(points).all():
         wrong = np.argwhere(~np.isfinite(points))[0, 0]
         raise MaskError(f"Point {wrong} of a polygon is {points[wrong].tolist()}; leave it out: both must be numbers.")
-    if points.min() >= 0 and points.max() <= 1 and max(size) > 1:
+    if np.abs(points - 0.5).max() <= 0.6 and max(size) > 1:  # parts may lie a little outside
         raise MaskError(
             "All points of a polygon lie in 0…1, inside of the upper left pixel. If they are parts of width and "
             "height, as YOLO has them: np.multiply(points, (width, height))"
@@ -109,19 +116,22 @@ def from_rle(rle: dict) -> np.ndarray:
             f'Run lengths are {{"size": [height, width], "counts": [zeros, ones, zeros, …]}}, got {str(rle)[:60]}. '
             "COCO's compressed text belongs into such a dict; then pycocotools.mask.decode(rle) reads it."
         )
-    height, width = rle["size"]
+    height, width = height_and_width(rle["size"], least=0)
     counts = np.asarray(counts)
     if counts.ndim == 2 and counts.shape[1:] == (2,):
         raise _start_length()
     if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "ui"):
         raise MaskError(f"The run lengths must be a list of whole numbers, got {str(rle['counts'])[:60]}.")
-    if counts.sum() != height * width or counts.min(initial=0) < 0:
+    counts = counts.astype(np.int64)
+    if counts.min(initial=0) < 0:
+        raise MaskError(f"The run lengths hold {counts.min()}; a length is at least 0.")
+    if counts.sum() != height * width:
         raise MaskError(
             f"The run lengths sum to {counts.sum()}, but {height} × {width} are {height * width} pixels. If they are "
             f"pairs of start and length, as Kaggle has them: {PAIRS}"
         )
     values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts.astype(np.int64)).reshape((height, width), order="F")
+    return np.repeat(values, counts).reshape((height, width), order="F")
 
 
 def _start_length() -> MaskError:
@@ -130,6 +140,7 @@ def _start_length() -> MaskError:
 
 def _zeros_and_ones(binary) -> np.ndarray:
     """The map as an array; floats of 0 and 1 are taken, too."""
-    binary = binary.detach().cpu().numpy() if isinstance(binary, torch.Tensor) else binary
+    if isinstance(binary, torch.Tensor):
+        binary = (binary.float() if binary.is_floating_point() else binary).detach().cpu().numpy()
     floats = isinstance(binary, np.ndarray) and not np.ma.is_masked(binary) and binary.dtype.kind == "f"
     return np.asarray(binary) if floats else whole_numbers(binary)

@@ -91,6 +91,7 @@ def boundary_iou(
 
 def spread(values: torch.Tensor, width: int) -> torch.Tensor:
     """The largest value at most `width` pixels away, as on a chess board; values: (H, W) or (N, H, W) floats."""
+    width = min(width, max(values.shape[-2:]))  # farther away there is nothing
     largest = values.reshape(-1, 1, *values.shape[-2:])  # a square's maximum is that of columns, then of rows
     for window, padding in (((2 * width + 1, 1), (width, 0)), ((1, 2 * width + 1), (0, width))):
         largest = F.max_pool2d(largest, window, stride=1, padding=padding)
@@ -99,5 +100,6 @@ def spread(values: torch.Tensor, width: int) -> torch.Tensor:
 
 def _inner_band(mask: torch.Tensor, width: int) -> torch.Tensor:
     """The pixels of a boolean mask (…, H, W) within `width` of a pixel outside of it, or of the picture's edge."""
+    width = min(width, max(mask.shape[-2:]))
     near = spread(F.pad((~mask).float(), (width,) * 4, value=1.0), width)
     return mask & (near[..., width:-width, width:-width] > 0)

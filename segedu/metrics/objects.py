@@ -125,8 +125,9 @@ def average_precision(
     Source: COCO (Lin et al., arXiv 1405.0312; cocodataset.org, "detection evaluation"; its recall steps and ties of
     thresholds as in pycocotools).
     """
-    if not thresholds or min(thresholds) < 0.5 or max(thresholds) > 1:
-        raise ValueError(f"The thresholds of IoU should be in 0.5 … 1, got {tuple(thresholds)}.")
+    thresholds = tuple(np.atleast_1d(np.asarray(thresholds, float)).tolist())
+    if not thresholds or not all(0.5 <= threshold <= 1 for threshold in thresholds):
+        raise ValueError(f"The thresholds of IoU should be in 0.5 … 1, got {thresholds}.")
     if (classes is None) != (target_classes is None):
         raise ValueError("Give classes for both sides or for none: classes= and target_classes= belong together.")
     predictions, targets = list(map_list(predictions, "The predictions")), list(map_list(targets, "The targets"))
@@ -151,7 +152,7 @@ def average_precision(
         pictures = found.get(class_id) or [(np.zeros(0), np.zeros((0, len(thresholds)), bool))]
         score_of, right = (np.concatenate(part) for part in zip(*pictures, strict=True))
         by_class[class_id] = torch.from_numpy(_area_under_curve(score_of, right, true_counts.get(class_id, 0)))
-    return AveragePrecision(by_class, tuple(thresholds))
+    return AveragePrecision(by_class, thresholds)
 
 
 def _looked_up(values: Mapping | None, ids: np.ndarray, what: str, default: float) -> np.ndarray:
@@ -161,7 +162,13 @@ def _looked_up(values: Mapping | None, ids: np.ndarray, what: str, default: floa
     lacking = [i for i in ids.tolist() if i not in values]
     if lacking:
         raise KeyError(f"Object {lacking[0]} has no {what}; the {what} is given for {sorted(values)[:10]} …")
-    return np.array([values[i] for i in ids.tolist()], dtype=type(default))
+    given = [values[i] for i in ids.tolist()]
+    if what == "class":
+        return np.array([whole_number(value, "the class of an object", 0) for value in given], np.int64)
+    nan = [i for i, value in zip(ids.tolist(), given, strict=True) if value != value]
+    if nan:
+        raise ValueError(f"Object {nan[0]} has the score NaN, which has no place among the others.")
+    return np.array(given, float)
 
 
 def _claims(both, score_of, kinds, true_kinds, thresholds) -> np.ndarray:

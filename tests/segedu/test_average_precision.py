@@ -184,3 +184,14 @@ def test_border_classes_are_the_line_that_is_cut():
     assert np.argwhere(classes == 2)[:, 1].tolist() == [8, 9] * 6 and ((classes > 0) == (ids > 0)).all()
     assert np.array_equal(classes == 1, separate(ids) > 0)
     assert border_classes(ids, 4)[3].tolist() == [0] * 3 + [1] * 4 + [2] * 4 + [1] * 4 + [0] * 5
+
+
+def test_thresholds_may_be_an_array_and_scores_no_nan():
+    ids = np.eye(4, dtype=int)
+    assert average_precision(ids, ids, thresholds=np.array([0.5, 0.75])).thresholds == (0.5, 0.75)
+    with pytest.raises(ValueError, match="score NaN"):
+        average_precision(ids, ids, scores={1: float("nan")})
+    with pytest.raises(ValueError, match=r"0\.5 … 1"):
+        average_precision(ids, ids, thresholds=[float("nan")])
+    with pytest.raises(ValueError, match="class of an object='car'"):
+        average_precision(ids, ids, classes={1: "car"}, target_classes={1: "car"})

@@ -225,3 +225,11 @@ def test_import_is_free_of_scipy_and_of_warnings():
         "c.dense_crf(np.full((3, 9, 9), 0.3), np.zeros((9, 9, 3), np.uint8))"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_probabilities_may_be_mirrored_or_of_the_other_byte_order():
+    rng = np.random.default_rng(0)
+    p, image = rng.random((2, 6, 8)).astype(np.float32), rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    expected = dense_crf(p, image)
+    assert np.array_equal(dense_crf(p.astype(">f4"), image), expected)
+    assert np.array_equal(dense_crf(p[:, ::-1].copy()[:, ::-1], image), expected)

@@ -10,8 +10,9 @@ from PIL import Image, ImageOps
 
 from segedu import datasets, download
 from segedu.datasets.grey import read_colours, read_grey, read_ids
-from segedu.labels import LabelTable
-from segedu.masks import MaskError, from_colours, read_mask, validate_mask, write_mask
+from segedu.labels import CELLS, LabelTable
+from segedu.masks import MaskError, from_colours, read_mask, to_colours, validate_mask, write_mask
+from segedu.metrics import ConfusionMatrix
 
 TABLE = LabelTable(tuple(f"c{i}" for i in range(21)), tuple((i, 100, 0) for i in range(21)))
 IDS = np.uint8([[0, 1, 2, 3, 1], [3, 2, 1, 0, 0]])
@@ -245,3 +246,47 @@ def test_a_written_mask_is_read_from_any_name(tmp_path):
     np.save(tmp_path / "a.npy", IDS.astype(">i4"))
     (tmp_path / "a.npy").rename(tmp_path / "b.NPY")
     validate_mask(read_mask(tmp_path / "b.NPY", TABLE), TABLE)
+
+
+def test_booleans_of_pillow_are_0_and_1_although_their_bytes_are_255(tmp_path):
+    square = np.eye(4) > 0
+    Image.fromarray(square).save(tmp_path / "a.png")
+    assert np.unique(read_mask(tmp_path / "a.png", CELLS)).tolist() == [0, 1]
+    stored = np.asarray(Image.open(tmp_path / "a.png"))
+    assert stored.view(np.uint8).max() == 255
+    assert ConfusionMatrix(2).update(square, stored).counts.tolist() == [[12, 0], [0, 4]]
+
+
+def test_ids_in_a_pgm_with_few_greys_are_those_that_are_stored(tmp_path):
+    for head, rows in ((b"P5 4 2 3\n", bytes([0, 1, 2, 3] * 2)), (b"P2 4 2 3\n", b"0 1 2 3 0 1 2 3\n")):
+        (tmp_path / "a.pgm").write_bytes(head + rows)
+        assert read_mask(tmp_path / "a.pgm", CELLS).tolist() == [[0, 1, 2, 3]] * 2
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 1000\n" + bytes([0, 1, 0, 2]))
+    with pytest.raises(MaskError, match="1000 as white"):
+        read_mask(tmp_path / "a.pgm", CELLS)
+
+
+def test_minus_one_in_a_tiff_of_signed_bytes_is_not_void(tmp_path):
+    tags = {339: 2}
+    Image.fromarray(np.uint8([[0, 1, 255]])).save(tmp_path / "a.tif", tiffinfo=tags)
+    with pytest.raises(MaskError, match="holds -1"):
+        read_mask(tmp_path / "a.tif", CELLS)
+
+
+def test_a_file_that_is_no_picture_shows_how_it_begins_and_orientation_0_is_upright(tmp_path):
+    (tmp_path / "a.png").write_text("version https://git-lfs")
+    with pytest.raises(MaskError, match="begins with b'version https:"):
+        read_mask(tmp_path / "a.png", CELLS)
+    exif = Image.Exif()
+    exif[0x0112] = 0
+    Image.fromarray(np.uint8([[0, 1]])).save(tmp_path / "a.png", exif=exif)
+    assert read_mask(tmp_path / "a.png", CELLS).tolist() == [[0, 1]]
+
+
+def test_the_order_of_opencv_and_a_wrong_table_are_named():
+    rgb = to_colours(np.array([[0, 1]]), CELLS)
+    with pytest.raises(MaskError, match="order of OpenCV") as error:
+        from_colours(rgb[..., ::-1], CELLS)
+    assert "void" not in str(error.value)
+    with pytest.raises(TypeError, match="LabelTable"):
+        to_colours(np.array([[0, 1]]), 2)

@@ -328,3 +328,16 @@ def test_centres_of_what_is_no_batch_of_ids():
             centre_targets(wrong)
     with pytest.raises(ValueError, match="window=4 should be an odd"):
         find_centres(np.zeros((8, 8)), window=4)
+
+
+def test_things_are_ids_in_any_collection():
+    classes = np.eye(6, dtype=int)
+    for things in ({1}, (one for one in [1]), torch.tensor([1]), np.array([1])):
+        assert by_watershed(classes, things, neck=1).max() == 1
+    for wrong, error in ((["car"], ValueError), ("car", TypeError), (1, TypeError)):
+        with pytest.raises(error, match="things="):
+            by_watershed(classes, wrong)
+    with pytest.raises(ValueError, match="border="):
+        by_watershed(classes, [1], border="border")
+    with pytest.raises(ValueError, match="smallest="):
+        by_watershed(classes, [1], smallest=float("nan"))

@@ -1,6 +1,7 @@
 """Losses against literal sums, torch and torchvision; ignored pixels; errors that say the way out."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch.nn import functional as F
 from torchvision.ops import sigmoid_focal_loss
 
-from segedu.losses import cross_entropy, dice_loss, focal_loss, lovasz_softmax
+from segedu.losses import cross_entropy, dice_loss, focal_loss, lovasz_softmax, panoptic_loss
 from segedu.metrics import ConfusionMatrix
 
 LOSSES = (cross_entropy, dice_loss, focal_loss, lovasz_softmax)
@@ -197,3 +198,26 @@ def test_none_ignores_nothing_a_class_may_be_ignored_and_a_list_is_refused(loss)
 def test_a_negative_gamma_is_refused():
     with pytest.raises(ValueError, match="gamma=-1"):
         focal_loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), gamma=-1)
+
+
+def test_float16_over_many_pixels_is_summed_in_float32():
+    torch.manual_seed(0)
+    logits, target = torch.randn(1, 3, 300, 300), torch.randint(0, 3, (1, 300, 300))
+    for loss in (cross_entropy, dice_loss, focal_loss, lovasz_softmax):
+        assert loss(logits.half(), target).item() == pytest.approx(loss(logits, target).item(), abs=1e-3)
+        for wrong in ({"out": logits}, logits.numpy(), logits.long()):
+            with pytest.raises(TypeError, match="Logits must be a tensor of floats"):
+                loss(wrong, target)
+
+
+def test_maps_of_objects_for_another_batch_are_not_stretched():
+    output = SimpleNamespace(
+        logits=torch.zeros(2, 2, 4, 4), centres=torch.zeros(2, 1, 4, 4), offsets=torch.zeros(2, 2, 4, 4)
+    )
+    target = torch.zeros(2, 4, 4).long()
+    with pytest.raises(ValueError, match="one shape"):
+        panoptic_loss(output, target, target[:1])
+    with pytest.raises(ValueError, match="sigma=0"):
+        panoptic_loss(output, target, target, sigma=0)
+    with pytest.raises(TypeError, match="whole numbers"):
+        panoptic_loss(output, target, target.float())

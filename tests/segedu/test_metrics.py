@@ -329,3 +329,8 @@ def test_size_stratified_iou_refuses_what_does_not_fit():
         size_stratified_iou(ids, ids, ids, 1, sizes=(400, 100))
     with pytest.raises(ValueError, match="at least 0"):
         size_stratified_iou(ids, ids, ids, 1, reach=-1)
+
+
+def test_a_width_beyond_the_picture_costs_no_time():
+    ids = torch.eye(4).long()
+    assert boundary_iou(ids, ids, 2, width=10**6).tolist() == [1, 1]
