@@ -90,14 +90,14 @@ def _as_tensor(item, index: int, place: int):
 def check_plain(tensor: torch.Tensor, name: str) -> None:
     """Raises TypeError for a tensor that holds no plain real numbers, one after the other."""
     kinds = {
-        "sparse": (tensor.layout != torch.strided, "to_dense()"),
-        "without values, on the meta device": (tensor.is_meta, "zeros_like(tensor, device='cpu')"),
-        "of complex numbers": (tensor.is_complex(), "abs()"),
-        "quantized": (tensor.is_quantized, "dequantize()"),
+        "that is sparse": (tensor.layout != torch.strided, "tensor.to_dense()"),
+        "without values, on the meta device": (tensor.is_meta, "torch.zeros_like(tensor, device='cpu')"),
+        "of complex numbers": (tensor.is_complex(), "tensor.abs()"),
+        "that is quantized": (tensor.is_quantized, "tensor.dequantize()"),
     }
     for kind, (is_so, way_out) in kinds.items():
         if is_so:
-            raise TypeError(f"{name} is a tensor {kind}; wanted are plain real numbers: tensor.{way_out}")
+            raise TypeError(f"{name} is a tensor {kind}; wanted are plain real numbers: {way_out}")
 
 
 def native(array: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def collated(samples: list[tuple]) -> list[torch.Tensor]:
 def check_unit_range(image: torch.Tensor, rule: str = "Pictures must be floats in") -> None:
     """Raises ValueError, as a sentence that begins with the rule, for pictures that are no floats in 0…1."""
     if image.numel() == 0:
-        raise ValueError(f"{rule} 0…1, got the shape {tuple(image.shape)}: no pixel. Was it cropped outside of all?")
+        raise ValueError(f"{rule} 0…1, got the shape {tuple(image.shape)}: no pixel. Was it cropped away?")
     # torch has no aminmax of some types, such as uint16
     values = image.detach() if image.is_floating_point() and image.dtype.itemsize > 1 else image.detach().float()
     low, high = (x.item() for x in values.aminmax())

@@ -68,7 +68,7 @@ def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
     """
     if not isinstance(image, tv_tensors.Image):
         way_out = "wrap it: image = tv_tensors.Image(image)"
-        if isinstance(image, (tuple, list, dict)):
+        if isinstance(image, (tuple, list, dict, tv_tensors.Mask)):
             way_out = "call transform(image, mask), with both as tv_tensors."
         elif not isinstance(image, torch.Tensor):
             way_out = "make it one: image = tv_tensors.Image(segedu.pictures.picture_tensor(image))"

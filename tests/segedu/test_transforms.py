@@ -246,6 +246,8 @@ def test_what_does_not_fit_together_is_refused():
         resize((8, 8))(tv_tensors.Image(image[:, :0]), tv_tensors.Mask(mask[:0]))
     with pytest.raises(TypeError, match=r"transform\(image, mask\)"):
         resize((8, 8))((image, mask))
+    with pytest.raises(TypeError, match=r"transform\(image, mask\)"):
+        resize((8, 8))(mask, image)
     with pytest.raises(TypeError, match="picture_tensor"):
         resize((8, 8))(np.zeros((9, 9, 3)), np.zeros((9, 9)))
 
