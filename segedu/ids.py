@@ -54,7 +54,7 @@ def check_objects(ids: np.ndarray, name: str | None = None) -> None:
 
 def whole_numbers(values, name: str | None = None) -> np.ndarray:
     """class_ids of any shape, for scores of pixels: (N, H, W) as well as (P,); it may be empty."""
-    words, end = "must hold ids (integers), got {}.", " Of logits: logits.argmax(1)"
+    words, end = "must hold ids (integers), got {}.", "; of logits: logits.argmax(1)"
     return _whole(_plain(values, name), values, name, words, end)
 
 
@@ -147,7 +147,8 @@ def _whole(ids: np.ndarray, given, name: str | None, words: str, end: str = "") 
     if ids.dtype.kind == "f":
         kind = given.dtype if isinstance(given, torch.Tensor) else ids.dtype
         start = f"{subject(name)} {words.format(str(kind).removeprefix('torch.'))}"
-        raise NotWhole(f"{start} {_cure_of_floats(ids, kind)}{end}")
+        cure = _cure_of_floats(ids, kind)
+        raise NotWhole(f"{start} {cure if 'argmax' in cure else cure.removesuffix('.') + end}")
     if ids.dtype == np.uint64 and ids.max(initial=0) > np.iinfo(np.int64).max:
         raise MaskError(
             f"{subject(name)} holds {ids.max()}, as a negative id stored without sign: mask = mask.astype('int64')"

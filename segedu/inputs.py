@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 WANTED = "Wanted is a data set of tuples (image, mask, …) of tensors: image (C, H, W) floats in 0…1, mask (H, W) int64"
 
@@ -20,7 +21,8 @@ def check_dataset(dataset, name: str) -> None:
             f"{name} is a DataLoader; batches are made here. Give its data set: loader.dataset, and "
             f"batch_size={dataset.batch_size or 16}."
         )
-    if isinstance(dataset, (str, bytes, dict)) or not all(hasattr(dataset, x) for x in ("__len__", "__getitem__")):
+    indexed = all(hasattr(dataset, x) for x in ("__len__", "__getitem__"))
+    if not indexed or isinstance(dataset, (str, bytes, dict, IterableDataset)):
         raise TypeError(
             f"{name} is of type {type(dataset).__name__}. {WANTED}. A list of such tuples is one, "
             "and list(…) makes one of whatever gives them one by one."
@@ -31,6 +33,9 @@ def check_dataset(dataset, name: str) -> None:
         raise TypeError(f"{name} is one array, or a tuple of such. {WANTED}; of two stacks: list(zip(images, masks))")
     if len(dataset) == 0:
         raise ValueError(f"{name} holds no picture.")
+    if isinstance(dataset, (tuple, list)) and len(dataset) == 2 and all(isinstance(x, (tuple, list)) for x in dataset):
+        if [{np.ndim(x) for x in side} for side in dataset] == [{3}, {2}]:
+            raise TypeError(f"{name} is a list of images and a list of masks. {WANTED}: list(zip(images, masks))")
 
 
 def sample_of(dataset, index: int, *, parts: int | None = None) -> tuple[torch.Tensor, ...]:
@@ -53,28 +58,46 @@ def sample_of(dataset, index: int, *, parts: int | None = None) -> tuple[torch.T
         held = f" of {len(sample)}" if isinstance(sample, (tuple, list)) else ""
         raise TypeError(f"Sample {index} is a {type(sample).__name__}{held}. {WANTED}.")
     sample = tuple(_as_tensor(item, index, place) for place, item in enumerate(sample[:parts]))
+    shape = f"The image of sample {index} has the shape {tuple(sample[0].shape)}; wanted is (channels, height, width)."
     if sample[0].ndim != 3:
-        raise ValueError(
-            f"The image of sample {index} has the shape {tuple(sample[0].shape)}; wanted is (channels, height, width). "
-            "A grey one becomes image[None], one with the channels last image.permute(2, 0, 1)."
-        )
+        way_out = "One picture of a batch is images[0]." if sample[0].ndim == 4 else "A grey one becomes image[None]."
+        raise ValueError(f"{shape} {way_out}")
+    if sample[0].shape[0] > 4 >= sample[0].shape[2]:
+        raise ValueError(f"{shape} Its channels are last: torch.as_tensor(image).permute(2, 0, 1)")
     return sample
 
 
 def _as_tensor(item, index: int, place: int):
+    name = ("image", "mask")[place] if place < 2 else f"item at place {place}"
     if isinstance(item, np.ndarray) and item.dtype.kind in "buif":
+        if np.ma.is_masked(item):
+            cure = "mask.astype(int).filled(255), which is ignored" if place else "image.filled(0)"
+            raise ValueError(f"In sample {index} the {name} is a masked array; say what stands for no value: {cure}")
         item = torch.from_numpy(native(item))
     if isinstance(item, torch.Tensor):
+        check_plain(item, f"In sample {index} the {name}")
         return item.long() if place == 1 and not item.is_floating_point() else item
     if place > 1 and isinstance(item, (int, float)):
         return item
-    name = ("image", "mask")[place] if place < 2 else f"item at place {place}"
     way_out = "Leave it out: data = [(image, mask) for image, mask, *_ in data]"
     if isinstance(item, Image.Image):
         way_out = "Make tensors: segedu.pictures.picture_tensor(image) and torch.from_numpy(np.array(mask)).long()"
     elif place < 2:
         way_out = f"{WANTED}."
     raise TypeError(f"In sample {index} the {name} is of type {type(item).__name__}, not a tensor. {way_out}")
+
+
+def check_plain(tensor: torch.Tensor, name: str) -> None:
+    """Raises TypeError for a tensor that holds no plain real numbers, one after the other."""
+    kinds = {
+        "that is sparse": (tensor.layout != torch.strided, "tensor.to_dense()"),
+        "without values, on the meta device": (tensor.is_meta, "torch.zeros_like(tensor, device='cpu')"),
+        "of complex numbers": (tensor.is_complex(), "tensor.abs()"),
+        "that is quantized": (tensor.is_quantized, "tensor.dequantize()"),
+    }
+    for kind, (is_so, way_out) in kinds.items():
+        if is_so:
+            raise TypeError(f"{name} is a tensor {kind}; wanted are plain real numbers: {way_out}")
 
 
 def native(array: np.ndarray) -> np.ndarray:
@@ -106,13 +129,21 @@ def collated(samples: list[tuple]) -> list[torch.Tensor]:
 
 def check_unit_range(image: torch.Tensor, rule: str = "Pictures must be floats in") -> None:
     """Raises ValueError, as a sentence that begins with the rule, for pictures that are no floats in 0…1."""
-    low, high = (x.item() for x in image.detach().aminmax())
+    if image.numel() == 0:
+        raise ValueError(f"{rule} 0…1, got the shape {tuple(image.shape)}: no pixel. Was it cropped away?")
+    # torch has no aminmax of some types, such as uint16
+    values = image.detach() if image.is_floating_point() and image.dtype.itemsize > 1 else image.detach().float()
+    low, high = (x.item() for x in values.aminmax())
     if image.is_floating_point() and low >= 0 and high <= 1:
         return
     way_out = "divide by 255, or take the normalisation away: it is part of the model."
-    if math.isnan(low):
-        way_out = "where nothing is known, give a number: image.nan_to_num(0), or np.nan_to_num(image)."
-    raise ValueError(f"{rule} 0…1, got {str(image.dtype).removeprefix('torch.')} in {low:.4g} … {high:.4g}; {way_out}")
+    if not math.isfinite(high - low):
+        way_out = "where nothing is known, give a number: torch.as_tensor(image).nan_to_num(0, 1, 0)"
+    elif image.is_floating_point() and -0.5 <= low and high <= 1.5:
+        way_out = "as after a resize that overshoots: image.clip(0, 1)"
+    elif low >= 0 and high > 255:
+        way_out = "divide by the largest value that it can have, the same for all pictures, such as 4095 of 12 bits."
+    raise ValueError(f"{rule} 0…1, got {str(image.dtype).removeprefix('torch.')} in {low:.8g} … {high:.8g}; {way_out}")
 
 
 def whole_number(value, name: str, least: int) -> int:
@@ -124,19 +155,32 @@ def whole_number(value, name: str, least: int) -> int:
     except TypeError:
         number = None
     if number is None or number < least:
-        raise ValueError(f"{name}={value!r} should be a whole number of at least {least}.")
+        raise ValueError(f"{name}={reprlib.repr(value)} should be a whole number of at least {least}.")
     return number
 
 
 def positive(value, name: str) -> float:
     """Python's float of a number above 0 of any library; ValueError for others."""
-    try:
-        number = math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = _real(value)
     if not 0 < number < math.inf:
-        raise ValueError(f"{name}={value!r} should be a number above 0.")
+        raise ValueError(f"{name}={reprlib.repr(value)} should be a number above 0.")
     return number
+
+
+def number_within(value, name: str, least: float, most: float, remark: str = "") -> float:
+    """Python's float of a number in least … most of any library; ValueError, with the remark, for others."""
+    number = _real(value)
+    if not least <= number <= most:  # false for NaN, too
+        raise ValueError(f"{name}={reprlib.repr(value)} should lie in {least:g} … {most:g}{remark}.")
+    return number
+
+
+def _real(value) -> float:
+    """NaN for what is no number."""
+    try:
+        return math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def height_and_width(size, *, least: int = 1) -> tuple[int, int]:
@@ -144,5 +188,5 @@ def height_and_width(size, *, least: int = 1) -> tuple[int, int]:
     try:
         height, width = (whole_number(side, "size", least) for side in size)
     except (TypeError, ValueError):
-        raise ValueError(f"size={size!r} is no (height, width) of at least ({least}, {least}).") from None
+        raise ValueError(f"size={reprlib.repr(size)} is no (height, width) of at least ({least}, {least}).") from None
     return height, width

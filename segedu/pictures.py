@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from segedu.inputs import check_unit_range, native
+from segedu.inputs import check_plain, check_unit_range, native
 
 # What Pillow raises for files that are damaged, cut short, closed or too large.
 DAMAGE = (OSError, SyntaxError, ValueError, AssertionError, AttributeError, Image.DecompressionBombError)
@@ -53,7 +54,8 @@ def picture_tensor(image, *, channels: int = 3) -> torch.Tensor:
 
 def picture_pixels(image, channels: int = 3) -> np.ndarray | torch.Tensor:
     """The picture's values as they are, (C, H, W) with C in 1, 3, 4 or `channels`; an array or tensor is not copied."""
-    if isinstance(image, (str, Path)):
+    given = image
+    if isinstance(image, (str, os.PathLike)):
         with _opened(image) as picture:
             image = _decoded(picture, str(image))
     elif isinstance(image, Image.Image):
@@ -63,15 +65,36 @@ def picture_pixels(image, channels: int = 3) -> np.ndarray | torch.Tensor:
             raise ValueError("The picture is a masked array; say what is seen where it has no value: image.filled(0)")
         image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0) if image.ndim == 3 else image
     elif isinstance(image, torch.Tensor):
+        check_plain(image, "The picture")
         image = image.detach().as_subclass(torch.Tensor)
     else:
-        raise TypeError(f"A picture is a path, a PIL picture, an array or a tensor, not {type(image).__name__}.")
+        raise TypeError(
+            f"A picture is a path, a PIL picture, an array or a tensor, not {type(image).__name__}. Of several give "
+            "one at a time; of an open file give PIL.Image.open(file)"
+        )
     if image.ndim != 3 or image.shape[0] not in (1, 3, 4, channels) or 0 in image.shape:
         raise ValueError(
             f"A picture is an array (H, W), (H, W, 3) or (H, W, 4), or a tensor (C, H, W) with 1, 3 or 4 channels; "
-            f"this one, as a tensor, is {tuple(image.shape)}."
+            f"this {type(given).__name__} is {tuple(given.shape)}.{_way_out(given)}"
         )
     return image
+
+
+def _way_out(given) -> str:
+    """What makes a picture of an array or tensor of another shape, where one can see it."""
+    shape, is_tensor = given.shape, isinstance(given, torch.Tensor)
+    if 0 in shape:
+        return " It has no pixel."
+    if len(shape) == 4:
+        return " One picture of a batch is images[0]."
+    if len(shape) == 2:
+        return " A grey one becomes image[None]."
+    if len(shape) != 3:
+        return ""
+    if shape[2 if is_tensor else 0] in (1, 3, 4):
+        return f" The channels are {'last: image.permute(2, 0, 1)' if is_tensor else 'first: image.transpose(1, 2, 0)'}"
+    number = shape[0 if is_tensor else 2]
+    return f' A network for {number} channels says so: model.config = {{"in_channels": {number}}}'
 
 
 def _opened(path: str | Path) -> Image.Image:
@@ -80,7 +103,17 @@ def _opened(path: str | Path) -> Image.Image:
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no picture {path}.") from None
     except DAMAGE as error:
-        raise OSError(f"{path} cannot be read as a picture ({error}). Copy or export it again.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(name, error: Exception) -> OSError:
+    way_out = "Copy it again, or export it as PNG."
+    if isinstance(error, Image.DecompressionBombError):
+        way_out = "If you trust it, let Pillow open any size: PIL.Image.MAX_IMAGE_PIXELS = None"
+    elif isinstance(error, (AssertionError, AttributeError)) or "closed" in str(error):
+        error = "its file was closed before it was read"
+        way_out = "Give its path, or call image.load() before it is closed."
+    return OSError(f"{name} cannot be read as a picture ({error}). {way_out}")
 
 
 def _decoded(picture: Image.Image, name: str) -> np.ndarray:
@@ -92,10 +125,7 @@ def _decoded(picture: Image.Image, name: str) -> np.ndarray:
     try:
         picture.load()
     except DAMAGE as error:
-        reason = error
-        if isinstance(error, AssertionError | AttributeError):  # Pillow's versions differ
-            reason = "its file was closed before it was read: call image.load() before"
-        raise OSError(f"{name} cannot be read as a picture ({reason}). Or give its path.") from error
+        raise _unreadable(name, error) from error
     if pages > 1 and picture.format != "MPO":  # a camera's MPO holds the photograph and a preview
         raise ValueError(
             f"{name} holds {pages} pages or frames; this function takes one picture. Choose it: "

@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from segedu.inputs import height_and_width
+from segedu.inputs import check_unit_range, height_and_width, number_within
 
 # The side, in pixels, of the tiles for which the U-Net paper gives its elastic strength.
 PAPER_TILE = 572
@@ -46,8 +46,7 @@ def augment(
         low = high = math.nan
     if not 0 < low <= high < math.inf:
         raise ValueError(f"scale={scale} should be (low, high) with 0 < low ≤ high, such as (0.5, 2.0).")
-    if not 0 <= colour <= 1:
-        raise ValueError(f"colour={colour} should lie in 0…1; 0 leaves the colours alone.")
+    colour = number_within(colour, "colour", 0, 1, "; 0 leaves the colours alone")
     steps = [_Window(size, low, high)]
     if flip:
         steps.append(v2.RandomHorizontalFlip())
@@ -68,11 +67,14 @@ def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
     and the mask then fits its picture no more. Raises ValueError where sizes differ or a float image leaves 0…1.
     """
     if not isinstance(image, tv_tensors.Image):
-        raise TypeError(f"The image is a {type(image).__name__}; wrap it: image = tv_tensors.Image(image)")
-    if image.is_floating_point() and (image.min() < 0 or image.max() > 1):
-        raise ValueError(
-            f"The image's values lie in {image.min():g}…{image.max():g}; they should lie in 0…1: image = image / 255"
-        )
+        way_out = "wrap it: image = tv_tensors.Image(image)"
+        if isinstance(image, (tuple, list, dict, tv_tensors.Mask)):
+            way_out = "call transform(image, mask), with both as tv_tensors."
+        elif not isinstance(image, torch.Tensor):
+            way_out = "make it one: image = tv_tensors.Image(segedu.pictures.picture_tensor(image))"
+        raise TypeError(f"The image is a {type(image).__name__}; {way_out}")
+    if image.is_floating_point() or image.numel() == 0:
+        check_unit_range(image, "A transform takes images in")
     for mask in masks:
         if not isinstance(mask, tv_tensors.Mask):
             raise TypeError(
@@ -103,8 +105,7 @@ class ElasticGrid:
     strength: float = 10.0
 
     def __post_init__(self):
-        if not self.strength >= 0:
-            raise ValueError(f"strength={self.strength} should be a number of pixels of at least 0.")
+        number_within(self.strength, "strength", 0, 1e6, " pixels")
 
     def __call__(self, *sample: torch.Tensor) -> tuple[torch.Tensor, ...]:
         check_joint(*sample)
@@ -193,6 +194,7 @@ def _sampled(item: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> t
         raise TypeError(f"The image is {values.dtype}; between pixels it needs floats in 0…1: image = image / 255")
     top, left = rows.long(), columns.long()
     below, beside = (top + 1).clamp(max=values.shape[-2] - 1), (left + 1).clamp(max=values.shape[-1] - 1)
-    upper = torch.lerp(values[..., top, left], values[..., top, beside], columns - left)
-    lower = torch.lerp(values[..., below, left], values[..., below, beside], columns - left)
-    return tv_tensors.wrap(torch.lerp(upper, lower, rows - top), like=item)
+    across, down = (columns - left).to(values.dtype), (rows - top).to(values.dtype)
+    upper = torch.lerp(values[..., top, left], values[..., top, beside], across)
+    lower = torch.lerp(values[..., below, left], values[..., below, beside], across)
+    return tv_tensors.wrap(torch.lerp(upper, lower, down), like=item)

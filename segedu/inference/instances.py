@@ -12,7 +12,7 @@ from torch import nn
 from segedu.centres import find_centres, group
 from segedu.ids import class_ids
 from segedu.inference.semantic import evaluation_mode, maps_by_tile
-from segedu.inputs import whole_number
+from segedu.inputs import number_within, whole_number
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import object_classes
 from segedu.models.outputs import check_fits, class_logits, described, input_channels, logits_of, probabilities
@@ -73,8 +73,10 @@ def instance_segmentation(
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}.")
-    _checked_share(neck)
-    gap = whole_number(gap, "gap", 0)
+    neck = _checked_share(neck)
+    gap, smallest = whole_number(gap, "gap", 0), whole_number(smallest, "smallest", 0)
+    if labels is not None and not isinstance(labels, LabelTable):
+        raise TypeError(f"labels= takes a segedu.labels.LabelTable, whose `things` say what to count, got {labels!r}.")
     picture = Picture(image, input_channels(model))
     size = picture.size
     classes, certainty = np.empty(size, np.uint8), np.empty(size, np.float32)
@@ -89,7 +91,7 @@ def instance_segmentation(
             classes[place], certainty[place] = best.indices.cpu().numpy(), best.values.cpu().numpy()
             if rest is not None:
                 heat[place], offsets[:, *place] = rest[0].cpu().numpy(), rest[1:].cpu().numpy()
-    things, border = _things(labels or getattr(described(model), "labels", None), logits.shape[1])
+    things, border = _things(labels or _own_table(model), logits.shape[1])
     if method == "watershed":
         ids = by_watershed(classes, things, border=border, gap=gap, neck=neck, smallest=smallest)
         found = _described(ids, classes, certainty, things)
@@ -170,9 +172,7 @@ def split_by_distance(foreground: np.ndarray, *, neck: float = 0.15) -> np.ndarr
 
 
 def _checked_share(neck: float) -> float:
-    if not 0 <= neck <= 1:  # false for NaN, too
-        raise ValueError(f"neck={neck} should lie in 0 … 1; it is a share: 0.15, not 15, for 15 %.")
-    return neck
+    return number_within(neck, "neck", 0, 1, "; it is a share: 0.15, not 15, for 15 %")
 
 
 def _all_maps(output) -> torch.Tensor:
@@ -180,6 +180,11 @@ def _all_maps(output) -> torch.Tensor:
     if not hasattr(output, "offsets"):
         raise ValueError('method="centres" needs a model that predicts centres and offsets, such as PanopticDeepLab.')
     return torch.cat([output.logits, output.centres, output.offsets], dim=1)
+
+
+def _own_table(model: nn.Module) -> LabelTable | None:
+    table = getattr(described(model), "labels", None)
+    return table if isinstance(table, LabelTable) else None  # other libraries' labels are none
 
 
 def _things(labels: LabelTable | None, num_classes: int) -> tuple[list[int], int | None]:

@@ -132,7 +132,10 @@ def _tiles(
     channels: int,
     read: Callable = logits_of,
 ) -> list[tuple[tiles.Tile, tiles.Tile]]:
-    sides = tuple(tile) if isinstance(tile, (tuple, list)) else (tile, tile)
+    try:
+        sides = tuple(tile)
+    except TypeError:
+        sides = tile, tile
     try:
         sides = [whole_number(side, "tile", 1) for side in sides]
         margin = None if margin is None else whole_number(margin, "margin", 0)
@@ -191,7 +194,7 @@ def _maps_at_full_size(model: nn.Module, images: torch.Tensor, read: Callable) -
         output = model(images)
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:  # what torch and segmentation_models_pytorch raise where sizes do not fit
+    except (RuntimeError, ValueError, AssertionError):  # what torch and others raise where sizes do not fit
         if [height, width] == whole:
             raise
         images = _continued(images, *whole)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 from collections.abc import Mapping
 
 import numpy as np
@@ -51,8 +53,8 @@ def input_channels(model: nn.Module) -> int:
     """How many channels the model's pictures have: by its config, else its first convolution if that is 1, 3 or 4."""
     check_model(model)
     said = from_config(model, "in_channels", "num_channels")
-    if said is not None:
-        return int(said)
+    with contextlib.suppress(TypeError):  # other libraries' configs may hold a list there
+        return operator.index(said)
     first = next((part for part in model.modules() if isinstance(part, nn.Conv2d)), None)
     return first.in_channels if first is not None and first.in_channels in (1, 3, 4) else 3
 

@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as in_bytes
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from segedu import models, resources
 from segedu.labels import LabelTable
@@ -62,6 +63,11 @@ def save(
     model = unwrapped(model)
     if labels is not None and not isinstance(labels, LabelTable):
         raise CheckpointError(f"labels must be a segedu.labels.LabelTable, got {type(labels).__name__}.")
+    for name, facts in (("tensors", tensors), ("notes", notes)):
+        if facts is not None and not isinstance(facts, Mapping):
+            raise CheckpointError(f"{name}= takes a dict, such as {{'step': 7}}, got {type(facts).__name__}.")
+    if Path(path).is_dir():
+        raise CheckpointError(f"{path} is a folder; name a file in it: {Path(path) / 'model.safetensors'}")
     weights, ours = model.state_dict(), _ARCHITECTURES.get(type(model).__name__) is type(model)
     if not weights:
         raise CheckpointError(f"This {type(model).__name__} has no weights, so there is nothing to save in {path}.")
@@ -69,6 +75,11 @@ def save(
     for name, tensor in everything.items():
         if not isinstance(tensor, torch.Tensor):
             raise CheckpointError(f"A weights file holds tensors; {name!r} is of type {type(tensor).__name__}.")
+        if is_lazy(tensor) or tensor.is_meta or tensor.layout != torch.strided:
+            kind = "sparse: to_dense()" if tensor.layout != torch.strided else "empty: run the model once, or fill it"
+            raise CheckpointError(f"A weights file holds plain numbers; {name!r} is {kind}.")
+        if tensor.is_floating_point() and tensor.dtype not in headers.FLOATS.values():
+            raise CheckpointError(f"{name!r} is {tensor.dtype}, which `load` does not take: model.float() before.")
     if overwritten := [name for name in tensors or {} if name.startswith(_MODEL)]:
         raise CheckpointError(
             f"Names of further tensors must not start with {_MODEL!r}, as {overwritten[0]!r} does: the weights do."

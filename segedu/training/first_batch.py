@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from segedu import runtime
+from segedu.inference.tiles import is_unpadded
 from segedu.inputs import check_dataset, check_unit_range, collated, sample_of
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import MaskError, validate_mask
@@ -63,13 +64,24 @@ def check_masks(masks: torch.Tensor, images: torch.Tensor, num_classes: int) -> 
             f"The network has {num_classes} classes, but in masks {IGNORE_INDEX} means “ignore”: evaluate scores "
             f"{outputs.MOST_CLASSES} at most. Count by hand: metrics.ConfusionMatrix({num_classes}, ignore_index=-1)"
         )
-    wanted = (len(images), *images.shape[-2:])
-    if tuple(masks.shape) != wanted:
-        cure = "Take the axis of length 1 away: mask.squeeze(0)" if masks.ndim == 4 and masks.shape[1] == 1 else (
-            "Resize both alike: segedu.transforms.resize, or nearest neighbour for the mask"
-        )  # fmt: skip
-        raise MaskError(f"Masks must be (N, H, W) = {wanted} as their pictures, got {tuple(masks.shape)}. {cure}")
+    _check_shape(masks, images)
     check_values(class_ids(masks.flatten(0, 1), "The mask"), num_classes, "The mask")
+
+
+def _check_shape(masks: torch.Tensor, images: torch.Tensor) -> None:
+    wanted, found = (len(images), *images.shape[-2:]), tuple(masks.shape)
+    if found == wanted:
+        return
+    cure = "Resize both alike: segedu.transforms.resize, or nearest neighbour for the mask"
+    if masks.ndim == 4:
+        # drawn with channels: one, or one for each class
+        axis = 0 if found[2:] == wanted[1:] else 2
+        cure = f"Take the axis of length 1 away: mask.squeeze({axis})"
+        if found[axis + 1] > 1:
+            cure = f"If it is one-hot: mask.argmax({axis}); if it holds colours: segedu.masks.from_colours"
+    elif found[1:] == wanted[:0:-1]:
+        cure = "Height and width are exchanged: mask.T, or the picture was turned upright and its mask was not"
+    raise MaskError(f"Masks must be (N, H, W) = {wanted} as their pictures, got {found}. {cure}")
 
 
 def of(train, *, batch_size: int, seed: int, **_rest) -> list[torch.Tensor]:
@@ -82,6 +94,11 @@ def of(train, *, batch_size: int, seed: int, **_rest) -> list[torch.Tensor]:
 def check_batch(images: torch.Tensor, targets: list[torch.Tensor], loss: Callable) -> None:
     """Raises ValueError for pictures that are not in 0…1, TypeError for a loss that takes other targets."""
     check_unit_range(images, "Pictures of the first batch must be floats in")
+    if not callable(loss) or isinstance(loss, type):
+        raise TypeError(
+            f"loss={loss!r} should be a function, or a module that is built: segedu.losses.cross_entropy, or "
+            "torch.nn.CrossEntropyLoss(ignore_index=255), with its brackets."
+        )
     try:
         inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).bind(None, *targets)
     except ValueError:  # a built-in function does not say
@@ -100,7 +117,7 @@ def reader(model: nn.Module, images: torch.Tensor, output, targets: list[torch.T
     Logits at 1/2 … 1/32 of the images' size are enlarged. Raises, as a sentence, if at this first batch the output, the
     loss, the masks and the labels of `train` do not fit together.
     """
-    own_size = hasattr(outputs.described(model), "output_size")  # a network without padding
+    own_size = is_unpadded(outputs.described(model))
     size = images.shape[-2:]
 
     def whole(output):
@@ -116,6 +133,8 @@ def reader(model: nn.Module, images: torch.Tensor, output, targets: list[torch.T
         num_classes = max(logits.shape[1], 2)
         if _is_ours(loss):
             _check_logits(logits)
+    if _is_ours(loss) and isinstance(logits, torch.Tensor):
+        _check_sizes(logits, targets[0], images, own_size)
     if _is_ours(loss) or not targets[0].is_floating_point():  # else distances, or what a loss of one's own may want
         _check_first_masks(targets[0], num_classes, getattr(train, "labels", None))
     return read
@@ -134,13 +153,26 @@ def check_loss(value: torch.Tensor, step: int, learning_rate: float, precision: 
     )
 
 
+def _check_sizes(logits: torch.Tensor, masks: torch.Tensor, images: torch.Tensor, own_size: bool) -> None:
+    """Raises ValueError for logits or masks that segedu's losses cannot lay on each other."""
+    if not own_size:
+        outputs.full_size(logits, images.shape[-2:])
+        _check_shape(masks, images)
+    elif masks.shape[-2:] == images.shape[-2:] != logits.shape[-2:]:
+        raise MaskError(
+            f"This network has no padding: its logits are {tuple(logits.shape[-2:])}, its masks "
+            f"{tuple(masks.shape[-2:])}. Cut the masks: from torchvision.transforms.functional import center_crop, and "
+            "loss=lambda logits, mask: segedu.losses.cross_entropy(logits, center_crop(mask, logits.shape[-2:]))"
+        )
+
+
 def _check_first_masks(masks: torch.Tensor, num_classes: int | None, labels) -> None:
     """Raises MaskError for masks (N, H, W) with values that are no class of the network or of the label table."""
     known = [num_classes, len(labels) if isinstance(labels, LabelTable) else None]
     known = [number for number in known if number is not None]
     if known and masks.ndim == 3:
         # as one tall picture: a single crop of class 0 and void is sound, a whole batch of such is not
-        validate_mask(masks.flatten(0, 1), min(known), name="The masks of the first batch")
+        validate_mask(masks.flatten(0, 1), min(known), name="The first batch of masks")
 
 
 def as_float(output):

@@ -95,3 +95,22 @@ def test_a_foreign_file_and_a_foreign_class(tmp_path):
     assert torch.equal(loaded[0].weight, mine[0].weight)
     with pytest.raises(CheckpointError, match="do not fit this Mine"):
         segedu.load(path, Mine(nn.Conv2d(3, 4, 1)))
+
+
+def test_what_load_would_not_take_is_not_saved(tmp_path):
+    sparse = nn.Conv2d(1, 1, 1)
+    sparse.register_buffer("table", torch.zeros(2, 2).to_sparse())
+    small = SmallNet(2, width=4)
+    for model, options, words in (
+        (small, {"notes": ["best"]}, "notes= takes a dict"),
+        (small, {"tensors": [torch.zeros(2)]}, "tensors= takes a dict"),
+        (nn.LazyConv2d(2, 1), {}, "run the model once"),
+        (nn.Conv2d(1, 1, 1, device="meta"), {}, "empty"),
+        (sparse, {}, "to_dense"),
+        (nn.Conv2d(1, 1, 1).to(torch.float8_e4m3fn), {}, r"model.float\(\)"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
+            segedu.save(tmp_path / "model.safetensors", model, **options)
+    with pytest.raises(CheckpointError, match="is a folder; name a file in it"):
+        segedu.save(tmp_path, small)
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib.metadata
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +115,8 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr(download, "fetch_data", interrupted)
     assert cli.main(["data", "fetch", "camvid"]) == 130
     assert "stopped" in capsys.readouterr().err
+
+
+def test_python_m_segedu_is_the_command():
+    said = subprocess.run([sys.executable, "-m", "segedu", "--help"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("usage: segedu")

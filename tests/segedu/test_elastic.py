@@ -163,3 +163,17 @@ def test_wrong_input_is_named():
         ElasticGrid()(image, mask)
     with pytest.raises(TypeError, match="image / 255"):
         ElasticGrid()(tv_tensors.Image(torch.zeros(3, 8, 8, dtype=torch.uint8)), tv_tensors.Mask(mask))
+
+
+def test_a_picture_in_half_precision_bends_as_one_in_single():
+    generator = torch.Generator().manual_seed(0)
+    image, mask = torch.rand(3, 40, 48, generator=generator), tv_tensors.Mask(torch.zeros(40, 48).long())
+    bent = []
+    for kind in (torch.float32, torch.float16):
+        torch.manual_seed(3)
+        bent.append(ElasticGrid(30)(tv_tensors.Image(image.to(kind)), mask)[0])
+    assert bent[1].dtype == torch.float16
+    torch.testing.assert_close(bent[1].float(), bent[0], rtol=0, atol=5e-3)
+    for strength in (float("inf"), float("nan"), "10", None, -1):
+        with pytest.raises(ValueError, match="strength="):
+            ElasticGrid(strength)

@@ -112,6 +112,15 @@ def test_the_mode_of_every_part_is_put_back():
         (COLOURED.astype(np.int64), TypeError, "uint8 or uint16"),
         (np.zeros((40, 40, 2), np.uint8), ValueError, "1, 3 or 4 channels"),
         (np.zeros((0, 40, 3), np.uint8), ValueError, "1, 3 or 4 channels"),
+        (np.zeros((2, 40, 40, 3), np.uint8), ValueError, r"images\[0\]"),
+        (np.zeros((3, 40, 48), np.uint8), ValueError, r"first: image.transpose\(1, 2, 0\)"),
+        (torch.zeros(40, 48, 3), ValueError, r"last: image.permute\(2, 0, 1\)"),
+        (torch.zeros(40, 48), ValueError, r"image\[None\]"),
+        (np.zeros((40, 40, 7), np.uint8), ValueError, '"in_channels": 7'),
+        (COLOURED / np.float32(255) * 1.2 - 0.1, ValueError, r"clip\(0, 1\)"),
+        (COLOURED.astype(np.float32) * 16, ValueError, "largest value"),
+        (torch.zeros(3, 40, 40).to_sparse(), TypeError, "to_dense"),
+        (torch.zeros(3, 40, 40, dtype=torch.complex64), TypeError, "abs"),
         ([[1, 2]], TypeError, "not list"),
         ("no/such/picture.png", FileNotFoundError, "no/such/picture.png"),
     ],
@@ -119,6 +128,37 @@ def test_the_mode_of_every_part_is_put_back():
 def test_bad_pictures_are_refused_with_the_way_out(image, error, words):
     with pytest.raises(error, match=words):
         segedu.semantic_segmentation(BrightestChannel(), image)
+
+
+def test_a_network_of_other_channels_says_so_as_the_message_advises():
+    class Mean(torch.nn.Module):
+        def forward(self, image):
+            return torch.stack([image.mean(1), 1 - image.mean(1)], 1)
+
+    model, picture = Mean(), np.full((40, 40, 7), 200, np.uint8)
+    model.config = {"in_channels": 7}
+    assert (segedu.semantic_segmentation(model, picture) == 0).all()
+    model.config = {"in_channels": [3]}  # as other libraries have it; then the picture's own three
+    assert (segedu.semantic_segmentation(model, picture[..., :3]) == 0).all()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, AssertionError])
+def test_a_network_may_refuse_sizes_by_any_error(error):
+    class Whole(BrightestChannel):
+        def forward(self, image):
+            if image.shape[-2] % 32 or image.shape[-1] % 32:
+                raise error("multiples of 32 only")
+            return super().forward(image)
+
+    expected = segedu.semantic_segmentation(BrightestChannel(), COLOURED)
+    assert np.array_equal(segedu.semantic_segmentation(Whole(), COLOURED), expected)
+
+
+def test_a_tile_may_be_an_array_of_two_numbers():
+    picture = np.random.default_rng(0).integers(0, 256, (70, 150, 3), np.uint8)
+    for tile in (np.array([64, 64]), torch.tensor(64), [64, np.int64(64)]):
+        tiled = segedu.semantic_segmentation(BrightestChannel(), picture, tile=tile, margin=0)
+        assert np.array_equal(tiled, segedu.semantic_segmentation(BrightestChannel(), picture))
 
 
 def test_a_model_refuses_a_picture_of_other_channels_or_without_a_batch():

@@ -1,15 +1,18 @@
 """What comes in: samples, data sets, pictures and numbers in the forms in which other libraries have them."""
 
+from pathlib import PurePath
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, IterableDataset, Subset
+from torchvision.transforms.functional import center_crop
 
 import segedu
 from segedu.datasets import Photographs, ToyStreet
 from segedu.masks import MaskError
-from segedu.models import SmallNet
+from segedu.models import SmallNet, UNet
 from segedu.pictures import picture_tensor
 from tests.tiny import Boxes
 
@@ -25,6 +28,14 @@ def fit(data, **options):
 
 def evaluate(data):
     return segedu.evaluate(SmallNet(2, width=4), data)
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter([(IMAGE, MASK)])
+
+    def __len__(self):
+        return 1
 
 
 BOTH = {
@@ -45,6 +56,26 @@ BOTH = {
     "void only": ([(IMAGE, MASK * 0 + 255)] * 2, MaskError, "255 .ignore. in all"),
     "ids without a class": ([(IMAGE, MASK * 7)] * 2, MaskError, "7 in"),
     "negative ids": ([(IMAGE, MASK - 1)] * 2, MaskError, r"mask.* < 0"),
+    "masked masks": (
+        [(IMAGE, np.ma.masked_equal(MASK.numpy().astype(np.uint8), 1))] * 2,
+        ValueError,
+        r"astype\(int\).filled\(255\)",
+    ),
+    "masked pictures": ([(np.ma.masked_less(IMAGE.numpy(), 0.1), MASK)] * 2, ValueError, r"image.filled\(0\)"),
+    "a list of each": (([IMAGE] * 3, [MASK] * 3), TypeError, r"list\(zip\(images, masks\)\)"),
+    "an IterableDataset with a length": (Stream(), TypeError, "of type Stream"),
+    "channels last": ([(IMAGE.permute(1, 2, 0), MASK)] * 2, ValueError, r"permute\(2, 0, 1\)"),
+    "16 bits": ([((IMAGE * 65535).to(torch.uint16), MASK)] * 2, ValueError, "largest value"),
+    "an overshooting resize": ([(IMAGE * 1.2 - 0.1, MASK)] * 2, ValueError, r"clip\(0, 1\)"),
+    "an infinite value": ([(IMAGE / IMAGE.round(), MASK)] * 2, ValueError, r"nan_to_num\(0, 1, 0\)"),
+    "no pixel": ([(IMAGE[:, :0], MASK[:0])] * 2, ValueError, "no pixel"),
+    "sparse": ([(IMAGE, MASK.to_sparse())] * 2, TypeError, r"to_dense\(\)"),
+    "complex": ([(IMAGE.to(torch.complex64), MASK)] * 2, TypeError, r"abs\(\)"),
+    "an axis of 1 first": ([(IMAGE, MASK[None])] * 2, MaskError, r"squeeze\(0\)"),
+    "an axis of 1 last": ([(IMAGE, MASK[..., None])] * 2, MaskError, r"squeeze\(2\)"),
+    "one-hot": ([(IMAGE, torch.stack([1 - MASK, MASK]))] * 2, MaskError, r"argmax\(0\)"),
+    "one-hot, channels last": ([(IMAGE, torch.stack([1 - MASK, MASK], 2))] * 2, MaskError, r"argmax\(2\)"),
+    "turned": ([(IMAGE, MASK.T)] * 2, MaskError, "exchanged"),
     "fractions": ([(IMAGE, MASK / 255)] * 2, MaskError, r"255\)"),
 }
 
@@ -184,7 +215,7 @@ def test_pictures_in_arrays_of_any_memory():
             picture_tensor(image)
 
 
-def test_files_that_are_damaged_closed_or_hold_several_pictures_are_named(tmp_path):
+def test_files_that_are_damaged_closed_or_hold_several_pictures_are_named(tmp_path, monkeypatch):
     path = tmp_path / "a.jpg"
     Image.fromarray(PIXELS).save(path)
     (tmp_path / "cut.jpg").write_bytes(path.read_bytes()[:700])
@@ -192,14 +223,20 @@ def test_files_that_are_damaged_closed_or_hold_several_pictures_are_named(tmp_pa
     with Image.open(path) as closed:
         pass
     for image, name in (
-        (tmp_path / "cut.jpg", "cut.jpg"),
+        (tmp_path / "cut.jpg", "cut.jpg .*truncated.*Copy it again"),
         (Image.open(tmp_path / "cut.jpg"), "cut.jpg"),
         (tmp_path / "text.png", "text.png"),
         (tmp_path, str(tmp_path)),
-        (closed, "a.jpg .*closed"),
+        (closed, "a.jpg .*closed.*Give its path"),
     ):
         with pytest.raises(OSError, match=name):
             picture_tensor(image)
+    Image.fromarray(PIXELS).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(OSError, match="MAX_IMAGE_PIXELS = None"):
+        picture_tensor(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert picture_tensor(PurePath(path)).shape == (3, 37, 45)
     frames = [Image.fromarray(np.full((8, 9), value, np.uint8)) for value in (0, 51, 102)]
     for name in ("pages.tif", "film.gif", "film.png"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
@@ -214,3 +251,30 @@ def test_files_that_are_damaged_closed_or_hold_several_pictures_are_named(tmp_pa
 def test_pillows_modes(mode):
     picture = Image.fromarray(np.full((8, 9, 3), 255, np.uint8)).convert(mode)
     assert picture_tensor(picture).min() > 0.99
+
+
+def test_fit_says_that_a_network_without_padding_needs_smaller_masks():
+    model = UNet(2, width=2, depth=1, padding=False)
+    with pytest.raises(MaskError, match="center_crop"):
+        segedu.fit(model, [(IMAGE, MASK)] * 2, steps=1, batch_size=2, progress=False)
+
+    def advised(logits, mask):
+        return segedu.losses.cross_entropy(logits, center_crop(mask, logits.shape[-2:]))
+
+    assert segedu.fit(model, [(IMAGE, MASK)] * 2, steps=1, batch_size=2, progress=False, loss=advised).loss
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", torch.nn.CrossEntropyLoss])
+def test_what_is_no_loss_is_refused(loss):
+    with pytest.raises(TypeError, match="with its brackets"):
+        fit([(IMAGE, MASK)] * 2, loss=loss)
+
+
+def test_logits_of_a_size_that_fits_nothing_are_named_in_fit_too():
+    thirds = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.AvgPool2d(3))
+    for ask in (
+        lambda: segedu.fit(thirds, [(IMAGE, MASK)] * 2, steps=1),
+        lambda: segedu.evaluate(thirds, [(IMAGE, MASK)]),
+    ):
+        with pytest.raises(ValueError, match="logits are 10 × 13"):
+            ask()

@@ -299,7 +299,7 @@ def test_a_neck_of_one_joins_all_that_is_connected():
     assert split_by_distance(two, neck=0.15).max() == 2 and split_by_distance(two, neck=1).max() == 1
 
 
-@pytest.mark.parametrize("neck", [-0.1, 1.5, 15, float("nan"), float("inf")])
+@pytest.mark.parametrize("neck", [-0.1, 1.5, 15, float("nan"), float("inf"), "0.1", None])
 def test_a_neck_outside_of_its_range_is_refused_at_once(neck):
     square = np.pad(np.ones((6, 6), np.uint8), 3)
     for call in (
@@ -317,6 +317,21 @@ def test_maps_of_classes_come_in_every_form(given):
     assert np.array_equal(by_watershed(given(square), [1]), square)
     with pytest.raises(ValueError, match="gap=-2"):
         by_watershed(square, [1], gap=-2)
+
+
+def test_labels_of_other_libraries_are_no_table_and_names_no_ids():
+    square = np.pad(np.ones((6, 6), np.uint8), 3)
+    model = Painted()
+    model.labels = ["road", "car", "dog"]
+    with pytest.raises(ValueError, match="no label table"):
+        instance_segmentation(model, painted(square))
+    for labels in (["road", "car", "dog"], 3, {0: "road"}):
+        with pytest.raises(TypeError, match="LabelTable"):
+            instance_segmentation(model, painted(square), labels=labels)
+    with pytest.raises(ValueError, match="things='car'"):
+        by_watershed(square, ["car"])
+    with pytest.raises(ValueError, match="smallest=2.5"):
+        by_watershed(square, [1], smallest=2.5)
 
 
 def test_centres_of_what_is_no_batch_of_ids():

@@ -217,7 +217,7 @@ def rising_loss():
 
 def test_the_first_batch_is_checked():
     wrong = Boxes(transform=lambda image, mask: (image, mask * 127))
-    with pytest.raises(MaskError, match="masks of the first batch"):
+    with pytest.raises(MaskError, match="first batch of masks"):
         fit(small_net(), wrong)
     with pytest.raises(ValueError, match="floats in 0…1"):
         fit(small_net(), Boxes(transform=lambda image, mask: (image * 255, mask)))

@@ -231,13 +231,25 @@ def test_what_does_not_fit_together_is_refused():
     image, mask, _ = sample()
     with pytest.raises(ValueError, match=r"\(47, 64\)"):
         check_joint(image, tv_tensors.Mask(mask[1:]))
-    with pytest.raises(ValueError, match="image / 255"):
+    with pytest.raises(ValueError, match="divide by 255"):
         check_joint(tv_tensors.Image(image * 255), mask)
     for scale in ((2, 0.5), (0, 1)):
         with pytest.raises(ValueError, match="low ≤ high"):
             augment(scale=scale)
-    with pytest.raises(ValueError, match="0…1"):
-        augment(colour=1.5)
+    for colour in (1.5, None, "0.3", True):
+        with pytest.raises(ValueError, match="0 … 1; 0 leaves"):
+            augment(colour=colour)
+    assert augment(colour=np.float32(0.25))(image, mask)[0].shape == image.shape
+    with pytest.raises(ValueError, match="overshoots"):
+        check_joint(tv_tensors.Image(image * 1.2 - 0.1), mask)
+    with pytest.raises(ValueError, match="no pixel"):
+        resize((8, 8))(tv_tensors.Image(image[:, :0]), tv_tensors.Mask(mask[:0]))
+    with pytest.raises(TypeError, match=r"transform\(image, mask\)"):
+        resize((8, 8))((image, mask))
+    with pytest.raises(TypeError, match=r"transform\(image, mask\)"):
+        resize((8, 8))(mask, image)
+    with pytest.raises(TypeError, match="picture_tensor"):
+        resize((8, 8))(np.zeros((9, 9, 3)), np.zeros((9, 9)))
 
 
 def test_a_transform_can_be_sent_to_worker_processes():
