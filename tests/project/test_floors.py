@@ -15,7 +15,8 @@ FLOORS = {
     "widgets": 5, "check": 5,
     "cli": 6,
 }  # fmt: skip
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"))
+DOORS = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
+MODULES = sorted(set(PACKAGE.rglob("*.py")) - DOORS)
 NAMES = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/*.py")}
 
 
