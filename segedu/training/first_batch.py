@@ -91,6 +91,15 @@ def of(train, *, batch_size: int, seed: int, **_rest) -> list[torch.Tensor]:
         return collated([SeededDataset(train)[sample] for sample in samples])
 
 
+def check_optimizer(optimizer) -> None:
+    """Raises TypeError for what cannot be called with the parameters and lr=."""
+    if not callable(optimizer):
+        raise TypeError(
+            f"optimizer is {optimizer!r:.60}; wanted is a class such as torch.optim.SGD, which fit calls with the "
+            "parameters and lr=learning_rate. With settings: functools.partial(torch.optim.SGD, momentum=0.9)"
+        )
+
+
 def check_batch(images: torch.Tensor, targets: list[torch.Tensor], loss: Callable) -> None:
     """Raises ValueError for pictures that are not in 0…1, TypeError for a loss that takes other targets."""
     check_unit_range(images, "Pictures of the first batch must be floats in")
@@ -141,7 +150,18 @@ def reader(model: nn.Module, images: torch.Tensor, output, targets: list[torch.T
 
 
 def check_loss(value: torch.Tensor, step: int, learning_rate: float, precision: str) -> None:
-    """Raises FloatingPointError, before it is learnt from, for the loss of a batch that is no finite number."""
+    """Raises FloatingPointError, before it is learnt from, for the loss of a batch that is no finite number.
+
+    TypeError or ValueError for what is no loss to learn from: no tensor, several numbers, or without a gradient.
+    """
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+        raise TypeError(f"The loss gives {given}; wanted is a tensor of one number, such as the mean over pixels.")
+    if not value.requires_grad:
+        raise ValueError(
+            "The loss does not follow from the network's output by steps with a gradient, so nothing can be learnt: "
+            "leave out no_grad, detach, item, argmax and comparisons."
+        )
     if torch.isfinite(value):
         return
     way_out = f"learning_rate={learning_rate / 10:g}"

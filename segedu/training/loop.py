@@ -98,6 +98,7 @@ def fit(
     seed, batch_size = whole_number(seed, "seed", 0), whole_number(batch_size, "batch_size", 1)
     learning_rate, num_workers = positive(learning_rate, "learning_rate"), whole_number(num_workers, "num_workers", 0)
     first_batch.check_data(model, train, val)
+    first_batch.check_optimizer(optimizer)
     budget = Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
     precision = runtime.checked_precision(precision)
     recipe = {"seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision}

@@ -106,6 +106,7 @@ class TrainingState:
 
         Raises:
             FileExistsError: for a checkpoint that `resume` does not ask for, so nothing is lost.
+            IsADirectoryError: for a folder.
             ValueError: for one of another training.
             CheckpointError: for one that is damaged, or of another network.
         """
@@ -115,6 +116,9 @@ class TrainingState:
             return
         if not self.checkpoint.exists():
             return
+        if self.checkpoint.is_dir():
+            inside = str(self.checkpoint / "run.safetensors")
+            raise IsADirectoryError(f"{self.checkpoint} is a folder; give a file in it: checkpoint={inside!r}")
         if not resume:
             raise FileExistsError(
                 f"{self.checkpoint} holds an earlier training. Go on with it by resume=True, or choose another file."

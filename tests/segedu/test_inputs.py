@@ -278,3 +278,25 @@ def test_logits_of_a_size_that_fits_nothing_are_named_in_fit_too():
     ):
         with pytest.raises(ValueError, match="logits are 10 × 13"):
             ask()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"loss": lambda logits, mask: None}, TypeError, "gives NoneType"),
+        ({"loss": lambda logits, mask: 0.5}, TypeError, "gives float"),
+        ({"loss": torch.nn.CrossEntropyLoss(reduction="none")}, TypeError, r"\(2, 32, 40\); wanted .* one number"),
+        ({"loss": lambda logits, mask: (logits.argmax(1) != mask).float().mean()}, ValueError, "leave out .* argmax"),
+        ({"optimizer": "adam"}, TypeError, "functools.partial"),
+        ({"optimizer": torch.optim.SGD(SmallNet(2).parameters(), lr=1)}, TypeError, "a class such as torch.optim.SGD"),
+    ],
+)
+def test_what_is_no_loss_and_no_optimizer_is_named(options, error, words):
+    with pytest.raises(error, match=words):
+        fit([(IMAGE, MASK)] * 2, **options)
+
+
+def test_a_folder_is_no_checkpoint(tmp_path):
+    for resume in (False, True):
+        with pytest.raises(IsADirectoryError, match="run.safetensors"):
+            fit([(IMAGE, MASK)] * 2, checkpoint=tmp_path, resume=resume)
