@@ -60,6 +60,8 @@ def test_auto_goes_by_what_the_machine_says(kind, facts, expected, monkeypatch):
 
 @pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
 def test_where_onednn_may_not_use_the_instructions_auto_is_float32(name, monkeypatch):
+    for other in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(other, raising=False)
     pretend(monkeypatch, "cpu", avx512=True)
     for limit, expected in {
         "AVX512_CORE": "float32",
