@@ -1,8 +1,12 @@
-"""Set up and start: python start.py lab [--no-browser] [--fresh] | copy [FOLDER] | test | fast | lowest
-| notebooks [NAME ...] | lint | bench | prove [NAME ...] | address [ADDRESS] | release.
+"""Set up and start.
+
+python start.py lab [--no-browser] [--fresh] | copy [FOLDER] | test | fast | lowest | notebooks [NAME ...] | lint
+| bench | prove [NAME ...] | address [ADDRESS] | release
 
 Makes .venv beside this file, installs what the command needs when pyproject.toml is new, and runs it. But copy only
-writes the lessons without their answers into a folder, and lowest tests in .venv-lowest, with the lowest versions."""
+writes the lessons without their answers into a folder, and lowest tests in .venv-lowest, with the lowest versions.
+"""
+
 import sys
 
 if sys.version_info < (3, 11):
@@ -26,7 +30,6 @@ NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
 COMMANDS = {  # run as they stand, in .venv with all extras
     "fast": ["-m", "pytest", "tests", "-m", "not slow"],
     "notebooks": ["-m", "tools.store_notebooks"],
-    "lint": ["-m", "ruff", "check", "."],
     "bench": ["-m", "benchmarks"],
     "prove": ["-m", "tools.prove"],
     "address": [ROOT / "tools" / "publish.py", "address"],
@@ -147,7 +150,7 @@ def copy(folder=WORKING_COPY, *others):
     target = Path(folder).resolve()
     if others or str(folder).startswith("-"):
         sys.exit(__doc__)
-    if target.exists() and not target.is_dir() or LESSONS in (target, *target.parents):
+    if (target.exists() and not target.is_dir()) or LESSONS in (target, *target.parents):
         sys.exit(f"{target} cannot take the lessons: name a folder, new or old, outside of {LESSONS}.")
     refresh_working_copy(False, target)
     print(f"The lessons without their answers are in {target}; those that were there before are as they were.")
@@ -177,8 +180,15 @@ def lowest(*arguments):
     return run(python, "-m", "pytest", *NBVAL, *arguments)
 
 
+def lint(*arguments):
+    """Rules and layout of every file: each is told of what the other would say, too."""
+    python = install("lab", "test")
+    checked = run(python, "-m", "ruff", "check", ".", *arguments)
+    return run(python, "-m", "ruff", "format", "--check", ".") or checked
+
+
 def main(name="", *arguments):
-    own = {"lab": lab, "copy": copy, "test": test, "lowest": lowest}
+    own = {"lab": lab, "copy": copy, "test": test, "lint": lint, "lowest": lowest}
     if name in own:
         sys.exit(own[name](*arguments))
     if name not in COMMANDS:

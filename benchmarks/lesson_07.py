@@ -105,8 +105,11 @@ class CellScores:
 
     @property
     def scores(self) -> Scores:
-        """All in 0…1. found: cells that a part covers with IoU above ½. merged: cells of which most lies in a part that
-        also holds most of another. ap50: average precision at IoU ½. foreground_iou: of whole cells."""
+        """All in 0…1.
+
+        found: cells that a part covers with IoU above ½. merged: cells of which most lies in a part that
+        also holds most of another. ap50: average precision at IoU ½. foreground_iou: of whole cells.
+        """
         return {
             "found": self.found / self.cells,
             "merged": self.merged / self.cells,

@@ -76,8 +76,10 @@ def equally_sure(parts: np.ndarray) -> Found:
 
 
 def object_scores(read: Reader, pictures: Dataset) -> Scores:
-    """CellScores, and: ap, the mean of the average precision at IoU 0.5 … 0.95; ap50_ranked, ap_ranked: the same with
-    the objects taken by falling score; split: cells that hold the most of two parts or more. All in 0…1.
+    """CellScores and four more, all in 0…1.
+
+    ap: the mean of the average precision at IoU 0.5 … 0.95. ap50_ranked, ap_ranked: the same with the objects taken by
+    falling score. split: cells that hold the most of two parts or more.
 
     pictures: of (image, mask, instances).
     """

@@ -34,8 +34,10 @@ def whole(image, mask, instances):
 
 
 def begun() -> PanopticDeepLab:
-    """A network for streets that knows what the shipped DeepLab v3+ does, as the paper's begins with ImageNet:
-    backbone, ASPP and first decoder of the classes. The rest is untrained."""
+    """A network for streets that knows what the shipped DeepLab v3+ does, as the paper's begins with ImageNet.
+
+    What it knows: backbone, ASPP and first decoder of the classes. The rest is untrained.
+    """
     known = segedu.load("deeplab_v3plus_toystreet")
     net = PanopticDeepLab(len(STREET), rates=tuple(known.config["rates"]))
     net.backbone.load_state_dict(known.backbone.state_dict())

@@ -125,7 +125,10 @@ def frame(name: str) -> int:
 
 
 def augmentation() -> dict[str, Callable[[int], Scores]]:
-    """Forty rendered pictures for 300 steps: what do zoom, mirror and colour change? (300 pictures: see 04_losses)"""
+    """Forty rendered pictures for 300 steps: what do zoom, mirror and colour change?
+
+    For 300 pictures see 04_losses.
+    """
     learnt, val = ToyStreet("train", length=40), ToyStreet("val")
 
     def arm(transform, seed: int) -> Scores:

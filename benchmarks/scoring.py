@@ -36,8 +36,10 @@ def whole_near_away(found: torch.Tensor, masks: torch.Tensor) -> list[ConfusionM
 
 
 def panoptic_scores(read: Callable[[torch.Tensor], Instances], pictures: Dataset) -> dict[str, float]:
-    """All in 0…1: panoptic quality and its two factors, means over the classes; those of things and of stuff; average
-    precision at IoU ½ with the objects taken by falling score, mean over the classes.
+    """Panoptic quality and average precision, all in 0…1.
+
+    Panoptic quality and its two factors, means over the classes; those of things and of stuff; average precision at
+    IoU ½ with the objects taken by falling score, mean over the classes.
 
     read: of one picture. pictures: of (image, mask, instances), with `labels`.
     """

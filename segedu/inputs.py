@@ -33,9 +33,9 @@ def check_dataset(dataset, name: str) -> None:
         raise TypeError(f"{name} is one array, or a tuple of such. {WANTED}; of two stacks: list(zip(images, masks))")
     if len(dataset) == 0:
         raise ValueError(f"{name} holds no picture.")
-    if isinstance(dataset, (tuple, list)) and len(dataset) == 2 and all(isinstance(x, (tuple, list)) for x in dataset):
-        if [{np.ndim(x) for x in side} for side in dataset] == [{3}, {2}]:
-            raise TypeError(f"{name} is a list of images and a list of masks. {WANTED}: list(zip(images, masks))")
+    two_lists = isinstance(dataset, (tuple, list)) and [type(x) in (tuple, list) for x in dataset] == [True] * 2
+    if two_lists and [{np.ndim(x) for x in side} for side in dataset] == [{3}, {2}]:
+        raise TypeError(f"{name} is a list of images and a list of masks. {WANTED}: list(zip(images, masks))")
 
 
 def sample_of(dataset, index: int, *, parts: int | None = None) -> tuple[torch.Tensor, ...]:

@@ -27,7 +27,7 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width)"""
+        """(height, width) in pixels."""
         return tuple(self.pixels.shape[1:])
 
     def read(self, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> torch.Tensor:

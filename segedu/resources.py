@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_path(*parts: str) -> Path:
-    """The path of a file or folder that ships with segedu: data_path("cards", "camvid.md").
+    """The path of a file or folder that ships with segedu, such as "cards", "camvid.md".
 
     Looks in the folder `data` of the clone, then in the installed package (`segedu/_data`, put there with the wheel).
     Raises FileNotFoundError where neither has it.

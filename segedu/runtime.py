@@ -29,7 +29,7 @@ def seed_everything(seed: int) -> None:
     seed: any integer ≥ 0; numpy sees its lower 32 bits.
     """
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # the old generator, from which a reader's code may draw
     torch.manual_seed(seed)
 
 

@@ -150,7 +150,8 @@ def main() -> int:
         return f"No lesson in notebooks/ begins with {' or '.join(options.names) or 'anything'}."
     with tempfile.TemporaryDirectory() as scratch:
         be_a_plain_machine(Path(scratch), options.avx2)
-        return int(not all([store(path) for path in chosen]))
+        stored = [store(path) for path in chosen]  # each, also after one that failed
+        return int(not all(stored))
 
 
 if __name__ == "__main__":

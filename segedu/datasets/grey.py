@@ -33,8 +33,11 @@ def read_colours(path: Path, fetch_hint: str) -> np.ndarray:
 
 
 def read_ids(path: Path, image_path: Path, fetch_hint: str) -> np.ndarray:
-    """(H, W) int32: the whole numbers that the file holds, as they are. Raises OSError, and MaskError: of another size
-    than its picture, in colours, or in an encoding that changes values (see masks.read_mask)."""
+    """(H, W) int32: the whole numbers that the file holds, as they are.
+
+    Raises OSError, and MaskError: of another size than its picture, in colours, or in an encoding that changes values
+    (see masks.read_mask).
+    """
     file, image = _opened(path, fetch_hint), _opened(image_path, fetch_hint).picture
     if file.picture.size != image.size:
         sizes = f"{file.picture.height}×{file.picture.width} pixels, its picture {image.height}×{image.width}"

@@ -84,7 +84,7 @@ class AveragePrecision:
     thresholds: tuple[float, ...]
 
     def at(self, threshold: float) -> float:
-        """The mean over the classes at one of the thresholds, 0…1: at(0.5) is AP50. NaN without true objects."""
+        """The mean over the classes at one of the thresholds, 0…1; 0.5 gives AP50. NaN without true objects."""
         distance = [abs(threshold - t) for t in self.thresholds]
         if min(distance) > 1e-6:
             raise ValueError(f"AP was not computed at {threshold}; its thresholds are {self.thresholds}.")

@@ -72,14 +72,7 @@ def save(
     if not weights:
         raise CheckpointError(f"This {type(model).__name__} has no weights, so there is nothing to save in {path}.")
     everything = {_MODEL + name: tensor for name, tensor in weights.items()} | dict(tensors or {})
-    for name, tensor in everything.items():
-        if not isinstance(tensor, torch.Tensor):
-            raise CheckpointError(f"A weights file holds tensors; {name!r} is of type {type(tensor).__name__}.")
-        if is_lazy(tensor) or tensor.is_meta or tensor.layout != torch.strided:
-            kind = "sparse: to_dense()" if tensor.layout != torch.strided else "empty: run the model once, or fill it"
-            raise CheckpointError(f"A weights file holds plain numbers; {name!r} is {kind}.")
-        if tensor.is_floating_point() and tensor.dtype not in headers.FLOATS.values():
-            raise CheckpointError(f"{name!r} is {tensor.dtype}, which `load` does not take: model.float() before.")
+    _check_storable(everything)
     if overwritten := [name for name in tensors or {} if name.startswith(_MODEL)]:
         raise CheckpointError(
             f"Names of further tensors must not start with {_MODEL!r}, as {overwritten[0]!r} does: the weights do."
@@ -102,6 +95,17 @@ def save(
     with resources.atomic_write(path) as temporary:  # not by its save_file, whose files only their owner can read
         temporary.write_bytes(in_bytes(everything, metadata={_HEADER: text}))
     return Path(path)
+
+
+def _check_storable(tensors: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise CheckpointError(f"A weights file holds tensors; {name!r} is of type {type(tensor).__name__}.")
+        if is_lazy(tensor) or tensor.is_meta or tensor.layout != torch.strided:
+            kind = "sparse: to_dense()" if tensor.layout != torch.strided else "empty: run the model once, or fill it"
+            raise CheckpointError(f"A weights file holds plain numbers; {name!r} is {kind}.")
+        if tensor.is_floating_point() and tensor.dtype not in headers.FLOATS.values():
+            raise CheckpointError(f"{name!r} is {tensor.dtype}, which `load` does not take: model.float() before.")
 
 
 def load(path_or_name: str | Path, model: nn.Module | None = None) -> nn.Module:
@@ -226,7 +230,7 @@ def _own_labels(model: nn.Module) -> LabelTable | None:
 
 
 def _as_python(value):
-    """numpy's and torch's numbers as Python's, for JSON."""
+    """Numpy's and torch's numbers as Python's, for JSON."""
     if getattr(value, "ndim", None) == 0:
         return value.item()
     raise TypeError(f"{headers.brief(value)} is of type {type(value).__name__}")

@@ -13,7 +13,9 @@ from segedu.masks import border_classes
 class Bright(nn.Module):
     """Two classes: cell where the picture is bright; its probability is the brightness."""
 
-    config = {"in_channels": 1}
+    def __init__(self):
+        super().__init__()
+        self.config = {"in_channels": 1}
 
     def forward(self, image):
         return torch.cat([1 - image, image], 1).clamp(1e-6).log()

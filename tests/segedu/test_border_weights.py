@@ -137,7 +137,7 @@ def test_fit_takes_a_data_set_with_weights_and_the_weights_matter():
         losses[loss is weighted_loss] = history.loss
     assert np.mean(losses[True][-3:]) < 0.8 * np.mean(losses[True][:3])
     assert losses[True][0] != pytest.approx(losses[False][0], rel=1e-3)
-    image, mask, weights = WeightedCells()[0]
+    _, mask, weights = WeightedCells()[0]
     weights[:] = 0
     weights[10, 20] = 2
     logits = torch.randn(1, 2, 32, 32)

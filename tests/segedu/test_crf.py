@@ -1,5 +1,6 @@
 """The fully connected CRF: against the sum over all pairs, and by what must hold of it on any picture."""
 
+import itertools
 import subprocess
 import sys
 
@@ -48,7 +49,7 @@ def unary():
 
 
 @pytest.mark.parametrize("settings", [{}, STRONG], ids=["release", "strong"])
-@pytest.mark.parametrize("labels, worst", [("ignore", 0.035), ("follow", 0.006)])
+@pytest.mark.parametrize(("labels", "worst"), [("ignore", 0.035), ("follow", 0.006)])
 def test_near_the_exact_sum_and_far_from_the_input(settings, labels, worst, unary):
     image = unary[1]
     probabilities = soft(blocks()) if labels == "ignore" else unary[0]
@@ -141,7 +142,7 @@ def test_one_class_is_certain():
         np.testing.assert_array_equal(crf(np.full((1, 6, 7), 0.3), scene(6, 7)[0]), np.ones((1, 6, 7), np.float32))
 
 
-@pytest.mark.parametrize("height, width", [(1, 1), (1, 40), (37, 53)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (37, 53)])
 def test_odd_sizes(height, width):
     image, probabilities = scene(height, width)[0], soft(blocks(height, width))
     found, exact = (crf(probabilities, image) for crf in (dense_crf, dense_crf_exact))
@@ -165,7 +166,7 @@ def test_a_mirrored_picture_gives_the_mirrored_answer(axis, unary):
 
 def test_more_iterations_converge(unary):
     q = [dense_crf(*unary[:2], iterations=n) for n in (0, 1, 5, 10, 40, 41)]
-    steps = [np.abs(b - a).mean() for a, b in zip(q[:-1], q[1:], strict=True)]
+    steps = [np.abs(b - a).mean() for a, b in itertools.pairwise(q)]
     assert steps[0] > 0.03 and steps[-1] < 1e-4
 
 

@@ -73,7 +73,7 @@ def test_the_480p_pictures_are_taken_where_there_are_several(tiny):
 
 
 def test_size_keeps_ids(tiny):
-    image, mask, instances = Davis("two", size=(20, 28), instances=True)[2]
+    image, _, instances = Davis("two", size=(20, 28), instances=True)[2]
     assert image.shape == (3, 20, 28) and instances.unique().tolist() == [0, 1, 2]
     assert np.array_equal(instances, outlines("two", 2).repeat(2, 0).repeat(2, 1))
 

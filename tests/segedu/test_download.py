@@ -198,9 +198,9 @@ def test_fetch_names_every_source_that_failed_and_leaves_nothing(tmp_path, close
 
 def test_a_fetch_that_fails_leaves_the_old_file_and_its_part(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"an older one")
-    with serving({"/a": CONTENT}, cut_after=1000) as (address, _):
-        with pytest.raises(download.FetchError, match="too early"):
-            download.fetch(tmp_path / "a.bin", [f"{address}/a"], SHA256)
+    cut = serving({"/a": CONTENT}, cut_after=1000)
+    with cut as (address, _), pytest.raises(download.FetchError, match="too early"):
+        download.fetch(tmp_path / "a.bin", [f"{address}/a"], SHA256)
     assert (tmp_path / "a.bin").read_bytes() == b"an older one"
     assert (tmp_path / "a.bin.part").read_bytes() == CONTENT[:1000]
 
@@ -252,9 +252,9 @@ def test_fetch_data_brings_every_file_and_says_size_and_licence_first(small_set,
 
 def test_fetch_data_stops_at_a_file_that_nobody_has_and_continues_later(small_set, tmp_path):
     small, contents = small_set
-    with serving({path: content for path, content in contents.items() if "/10." not in path}) as (address, requests):
-        with pytest.raises(download.FetchError, match="10.bin"):
-            download.fetch_data(small(address), tmp_path / "new root")
+    incomplete = serving({path: content for path, content in contents.items() if "/10." not in path})
+    with incomplete as (address, requests), pytest.raises(download.FetchError, match="10.bin"):
+        download.fetch_data(small(address), tmp_path / "new root")
     before = len(requests)
     with serving(contents) as (address, requests):
         folder = download.fetch_data(small(address), tmp_path / "new root")

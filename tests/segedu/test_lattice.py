@@ -171,7 +171,7 @@ def test_fast_mean_field_is_equal_to_the_plain_one(classes):
     assert (true - log_p.softmax(1)).abs().mean() > 0.01
 
 
-@pytest.mark.parametrize("dimensions, worst_mean", [(2, 0.012), (5, 0.02)])
+@pytest.mark.parametrize(("dimensions", "worst_mean"), [(2, 0.012), (5, 0.02)])
 def test_near_the_sum_over_all_pairs(dimensions, worst_mean):
     """Mean error at most 0.012 in two dimensions and 0.02 in five, of values 0 and 1."""
     features = picture_features()[:dimensions]
@@ -192,7 +192,7 @@ def test_an_extra_ring_is_nearer():
     assert more < 0.9 * few
 
 
-@pytest.mark.parametrize("d, reach", [(2, 7), (3, 4), (5, 2)])
+@pytest.mark.parametrize(("d", "reach"), [(2, 7), (3, 4), (5, 2)])
 def test_a_whole_kernel_is_nearest_to_the_gaussian_on_a_finer_lattice(d, reach, monkeypatch):
     """What 20 places in the middle of many give to all others, beside the Gaussian.
 

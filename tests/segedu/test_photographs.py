@@ -158,7 +158,7 @@ def iou(a, b):
 
 
 def test_coins_are_those_that_a_threshold_finds(samples):
-    image, mask, instances = samples["coins"]
+    image, _, instances = samples["coins"]
     assert len(np.unique(instances)) == 25, "24 coins and the background"
     pixels = np.uint8(image[0] * 255)
     found, _ = ndimage.label(ndimage.binary_fill_holes(pixels > threshold_otsu(pixels)))
@@ -173,7 +173,7 @@ def test_coins_are_those_that_a_threshold_finds(samples):
 
 
 def test_the_cell_is_what_a_threshold_finds(samples):
-    image, mask, instances = samples["cell"]
+    image, _, instances = samples["cell"]
     blurred = ndimage.gaussian_filter(image[0], 2)
     found, _ = ndimage.label(blurred > (blurred[instances == 1].mean() + np.median(blurred)) / 2)
     assert iou(instances == 1, found == found[374, 427]) > 0.9

@@ -39,7 +39,7 @@ def pretend(monkeypatch, kind, *, native=False, capability=(7, 5), avx512=False,
 
 
 @pytest.mark.parametrize(
-    "kind, facts, expected",
+    ("kind", "facts", "expected"),
     [
         ("cuda", {"native": True, "capability": (8, 0)}, "bfloat16"),
         ("cuda", {"capability": (7, 5)}, "float16"),  # Colab's T4

@@ -246,7 +246,8 @@ def test_files_of_torch_are_never_opened_and_the_way_out_leads_there(tmp_path):
     for new in (True, False):
         torch.save(net.state_dict(), path, _use_new_zipfile_serialization=new)
         for model in (None, net):
-            assert "torch.save writes it" in (sentence := refused(path, model))
+            sentence = refused(path, model)
+            assert "torch.save writes it" in sentence
         fresh = models.SmallNet(2, width=8)
         exec(sentence[sentence.index("model.load_state_dict") :].split(" (with")[0], {"model": fresh, "torch": torch})
         loaded = segedu.load(segedu.save(tmp_path / "new.safetensors", fresh))

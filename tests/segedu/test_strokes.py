@@ -1,5 +1,7 @@
 """Strokes become exactly the pixels that a round brush covers."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -46,9 +48,7 @@ def test_agrees_with_a_line_of_many_dots(brush):
     for _ in range(10):
         points = random.uniform((0, 0), (39, 29), (4, 2))
         mask = draw_strokes([("cup", points.tolist())], LABELS, (30, 40), brush)
-        dots = np.concatenate(
-            [a + (b - a) * np.linspace(0, 1, 500)[:, None] for a, b in zip(points, points[1:], strict=False)]
-        )
+        dots = np.concatenate([a + (b - a) * np.linspace(0, 1, 500)[:, None] for a, b in itertools.pairwise(points)])
         distance = np.hypot(x[..., None] - dots[:, 0], y[..., None] - dots[:, 1]).min(-1)
         assert (mask[distance < brush / 2 - 0.05] == 0).all()
         assert (mask[distance > brush / 2] == IGNORE_INDEX).all()

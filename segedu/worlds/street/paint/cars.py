@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def _faces(style: str) -> list[tuple[int, tuple, list]]:
 
     for t, normal in ((nose, (1, 0, 0)), (tail, (-1, 0, 0))):  # the dark below the bumpers
         across(code(DARK, 5), normal, (t, 0.08), (t, low), 0.9)
-    for k, ((t0, y0), (t1, y1)) in enumerate(zip(outline, outline[1:], strict=False)):  # bonnet, windscreen, roof, …
+    for k, ((t0, y0), (t1, y1)) in enumerate(itertools.pairwise(outline)):  # bonnet, windscreen, roof, …
         normal = (y1 - y0, 0, t0 - t1)
         flat = abs(y1 - y0) < 0.35 * abs(t1 - t0)
         across(code(OWN, 23 if flat else 15), normal, (t0, y0), (t1, y1), 1)
