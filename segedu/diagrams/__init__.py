@@ -1,10 +1,12 @@
 """Diagrams for lessons, drawn from what is measured: shapes by hooks, numbers by the operation itself."""
 
-from segedu.diagrams.arithmetic import convolution, dilation, pooling, transposed_convolution
+from segedu.diagrams.convolutions import convolution, dilation
 from segedu.diagrams.fields import receptive_field
 from segedu.diagrams.networks import network
+from segedu.diagrams.resizing import pooling, transposed_convolution
 from segedu.diagrams.scores import band, iou, matrix
-from segedu.diagrams.stories import batch, descent, pipeline, split
+from segedu.diagrams.stories import pipeline, split
+from segedu.diagrams.training import batch, descent
 
 __all__ = [
     "band",

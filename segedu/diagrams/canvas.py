@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +17,8 @@ WIDTH = 760  # CSS pixels: a notebook's column on a laptop
 TITLE, LABEL, SMALL = 11, 9, 8  # points
 INK, GREY, PALE = "#222222", "#6E6E6E", "#E9E9E9"
 RED, AMBER = "#D55E00", "#E69F00"  # Okabe and Ito's vermilion and orange
+TINTS = ("#D6EAF8", "#FBE3C4", "#DDF1E4", "#F3DFEC")  # of numbers in squares: BLUE, AMBER, GREEN, PURPLE in pale
+STRONG_TINTS = ("#9CC9E8", "#F6C995", "#A9DEC9", "#E8C4D8")
 ROLES = {"encoder": BLUE, "decoder": GREEN, "skip": AMBER, "head": PURPLE, "picture": GREY}
 
 
@@ -55,7 +59,7 @@ def arrow(axis: Axes, start, end, *, colour=INK, line=1.0, head: bool = True, da
 def elbow(axis: Axes, points, **look) -> None:
     """An arrow along several points, with its head at the last."""
     points = list(points)
-    for start, end in zip(points, points[1:-1], strict=False):
+    for start, end in pairwise(points[:-1]):
         arrow(axis, start, end, head=False, **look)
     arrow(axis, points[-2], points[-1], **look)
 
@@ -70,23 +74,22 @@ def picture(axis: Axes, image, x: float, y: float, width: float, height: float, 
     return shown
 
 
-def squares(
-    axis: Axes, values, x: float, y: float, side: float, *, form: str = "{:g}", faces=None, size: float = SMALL,
-    edge=GREY, colour=INK,
-) -> None:  # fmt: skip
-    """Numbers (H, W) in squares; faces: one colour, or an array (H, W) of colours; a number that is NaN is left out."""
+def squares(axis: Axes, values, x: float, y: float, side: float, *, faces="white", size: float = LABEL) -> None:
+    """Numbers (H, W) in squares; faces: one colour, or an array (H, W) of colours."""
     values = np.asarray(values, float)
-    faces = np.broadcast_to("white" if faces is None else np.asarray(faces, object), values.shape)
+    faces = np.broadcast_to(np.asarray(faces, object), values.shape)
     for (row, column), value in np.ndenumerate(values):
         left, top = x + column * side, y + row * side
-        box(axis, left, top, side, side, face=faces[row, column], edge=edge, line=0.6)
-        if not np.isnan(value):
-            words(axis, left + side / 2, top + side / 2, number(value, form), size=size, colour=colour)
+        box(axis, left, top, side, side, face=faces[row, column], edge=GREY, line=0.6)
+        text = number(value)
+        fits = side - 3 > 7.4 * len(text) or size <= SMALL
+        words(axis, left + side / 2, top + side / 2, text, size=size if fits else SMALL)
 
 
-def number(value: float, form: str = "{:g}") -> str:
-    """A number as it is printed, with a true minus sign."""
-    return form.format(value + 0.0).replace("-", "−")
+def number(value: float) -> str:
+    """A number as it is printed: two digits behind the point at most, a true minus sign."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text.replace("-", "−")
 
 
 def side_text(height: int, width: int) -> str:

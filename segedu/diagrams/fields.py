@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -39,28 +40,28 @@ def receptive_field(layers: Sequence[tuple[int, int, int]] | nn.Module, *, title
     fields = [seen(layers[first:]) for first in range(len(layers) + 1)]
     if len(fields[0]) > MOST_PIXELS:
         raise ValueError(f"The receptive field is {len(fields[0])} pixels wide; up to {MOST_PIXELS} can be drawn.")
-    left, right, pitch = 130, WIDTH - 60, 44
-    pixel = min(24.0, (right - left) / len(fields[0]))  # the width of one of the picture's pixels
+    left, right, pitch = 130, WIDTH - 70, 44
+    pixel = min(20.0, (right - left) / len(fields[0]))  # the width of one of the picture's pixels
     steps = pixel * np.cumprod([1] + [stride for _, stride, _ in layers])
-    side = min(pixel, 16.0)
-    figure, axis = sheet(58 + pitch * len(layers) + side + 10, title or "What one output sees")
-    words(axis, WIDTH - 4, 36, "sees", size=LABEL, ha="right", colour=GREY)
+    tall = min(max(pixel, 8.0), 16.0)
+    figure, axis = sheet(58 + pitch * len(layers) + tall + 10, title or "What one output sees")
+    words(axis, WIDTH - 4, 36, "places", size=LABEL, ha="right", colour=GREY)
     ends = []
     for layer in reversed(range(len(fields))):
         y = 46 + pitch * (len(layers) - layer)
         field, step = fields[layer], steps[layer]
         first = (left + right) / 2 - (len(field) - 1) * step / 2
         for place, hit in enumerate(field):
-            box(axis, first + place * step - side / 2, y, side, side, face=BLUE if hit else "white",
-                edge="white" if hit else "#BBBBBB", line=0.5)  # fmt: skip
-        ends.append((first - side / 2, first + (len(field) - 1) * step + side / 2, y))
+            box(axis, first + (place - 0.5) * step, y, step, tall, face=BLUE if hit else "white",
+                edge="white" if hit else "#BBBBBB", line=min(0.5, pixel / 10))  # fmt: skip
+        ends.append((first - step / 2, first + (len(field) - 0.5) * step, y))
         name = "one output" if layer == len(layers) else "the picture" if layer == 0 else ""
-        words(axis, 4, y + side / 2, name, ha="left", size=LABEL)
-        words(axis, WIDTH - 4, y + side / 2, f"{len(field)}", ha="right", size=LABEL)
+        words(axis, 4, y + tall / 2, name, ha="left", size=LABEL)
+        words(axis, WIDTH - 4, y + tall / 2, f"{len(field)}", ha="right", size=LABEL)
         if layer:
-            words(axis, 4, y + side / 2 + pitch / 2, in_words(layers[layer - 1]), ha="left", colour=GREY)
-    for (a, b, y), (c, d, below) in zip(ends, ends[1:], strict=False):
-        corners = [(a, y + side), (b, y + side), (d, below), (c, below)]
+            words(axis, 4, y + tall / 2 + pitch / 2, in_words(layers[layer - 1]), ha="left", colour=GREY)
+    for (a, b, y), (c, d, below) in pairwise(ends):
+        corners = [(a, y + tall), (b, y + tall), (d, below), (c, below)]
         axis.add_patch(Polygon(corners, facecolor="#E3EEF6", edgecolor=BLUE, linewidth=0.6, zorder=1))
     return figure
 

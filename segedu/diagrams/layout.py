@@ -16,7 +16,7 @@ class Block:
         shape: (C, H, W).
         role: Its colour.
         col, row: Column, and how often the picture's size was halved.
-        lane: 0, or how far below (above) its row's middle a parallel path runs, in paths.
+        lane: How far below (above) its row's middle a parallel path runs, in paths; None off such paths.
         beside: The block on whose left it stands, joined ("") or added ("+") to it.
         sign: See `beside`.
         label: The shape that is written below; None for none.
@@ -28,7 +28,7 @@ class Block:
     role: str
     col: int
     row: int
-    lane: float = 0
+    lane: float | None = None
     beside: Block | None = None
     sign: str = ""
     label: tuple[int, int, int] | None = None
@@ -61,7 +61,8 @@ def layout(steps: list[Step]) -> tuple[list[Block], list[Line]]:
             return source
         if (feed.source, shape) not in resized:
             down = halvings(source.shape, shape)
-            block = Block(shape, source.role if down > 0 else "decoder", source.col, source.row + down)
+            role = "decoder" if down < 0 else "encoder" if source.role == "picture" else source.role
+            block = Block(shape, role, source.col, source.row + down)
             source.label = source.shape
             resized[feed.source, shape] = block
             more.append(block)
@@ -73,15 +74,15 @@ def layout(steps: list[Step]) -> tuple[list[Block], list[Line]]:
             continue  # it is placed where its map is joined
         given = enlarged_or_pooled(step)
         join(steps, blocks, more, lines, step, given, waiting, lanes, enlarged_or_pooled)
-        down = halvings(step.taken, step.shape) if step.taken[1:] != (1, 1) else 0
+        down = step.halved
         up = down < 0
-        block = Block(step.shape, step.role, given.col + (not up), given.row + down, lane=lanes.get(number, 0))
+        block = Block(step.shape, step.role, given.col + (not up), given.row + down, lane=lanes.get(number))
         block.note = f"rate {step.dilation}" if step.dilation > 1 else "mean" if step.taken[1:] == (1, 1) else ""
         if number not in lanes and any(feed.source in lanes for feed in step.feeds):
             block.col = max(blocks[feed.source].col for feed in step.feeds) + 1
         if number not in lanes and (down or step.shape[0] == steps[-1].shape[0]):
             block.label = step.shape
-        if up and given.label is None:
+        if (up or (number in lanes and given.lane is None)) and given.label is None:
             given.label = given.shape
         blocks[number] = block
         kind = "down" if down > 0 else "up" if up else "conv"
@@ -106,7 +107,13 @@ def finish(steps, blocks, more, lines, lanes, waiting, enlarged_or_pooled) -> tu
     lines.append(Line("up" if last.main.has(*RESIZE) else "plain", given, output))
     for block in everything:
         following = [line.end for line in lines if line.start is block and line.kind == "conv"]
-        if block.lane == 0 and block.label is None and block.role != "picture" and not following and not block.beside:
+        if (
+            block.lane is None
+            and block.label is None
+            and block.role != "picture"
+            and not following
+            and not block.beside
+        ):
             block.label = block.shape
     return [*everything, output], lines
 
@@ -116,14 +123,14 @@ def join(steps, blocks, more, lines, step, given, waiting, lanes, enlarged_or_po
     main = steps[step.main.source]
     hidden = [feed for feed in step.feeds[1:] if feed.has("Convolution")]  # a shortcut's 1×1 is no step
     others = [feed for feed in step.feeds[1:] if feed.source not in lanes and feed not in hidden]
-    here = blocks[step.main.source]
-    if hidden:
+    here, joined = blocks[step.main.source], step.main.has("Cat")
+    if any(feed.source == steps[main.main.source].main.source for feed in hidden):
         lines.append(Line("loop", enlarged_or_pooled(steps[main.main.source]), here))
-    elif others and {feed.source for feed in others} <= {feed.source for feed in main.feeds}:
+    elif others and not joined and {feed.source for feed in others} <= {feed.source for feed in main.feeds}:
         # a residual: what went into the last step is added behind it
         lines.append(Line("loop", blocks[main.main.source], here))
         return
-    sign = "" if step.main.has("Cat") else "+"
+    sign = "" if joined else "+"
     for feed in others:
         if feed.source in waiting:  # a convolution of an earlier map, for this place only
             side = steps[feed.source]
@@ -156,10 +163,10 @@ def parallel_lanes(steps: list[Step], consumers: Counter) -> dict[int, float]:
     lanes = {}
     for step in steps:
         paths = [chain(steps, feed.source, consumers) for feed in sorted(step.feeds, key=lambda feed: feed.source)]
-        if len(paths) > 1 and len({path[-1] for path in paths}) == 1 and len({len(path) for path in paths}) == 1:
-            if len(paths[0]) > 1:
-                middle = (len(paths) - 1) / 2
-                lanes |= {number: lane - middle for lane, path in enumerate(paths) for number in path[:-1]}
+        ends, lengths = {path[-1] for path in paths}, {len(path) for path in paths}
+        if len(paths) > 1 and len(ends) == len(lengths) == 1 < len(paths[0]):
+            middle = (len(paths) - 1) / 2
+            lanes |= {number: lane - middle for lane, path in enumerate(paths) for number in path[:-1]}
     return lanes
 
 

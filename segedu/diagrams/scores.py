@@ -13,14 +13,15 @@ from segedu.diagrams.canvas import GREY, INK, LABEL, WIDTH, box, picture, sheet,
 from segedu.ids import class_ids
 from segedu.labels import STREET, LabelTable
 from segedu.masks.check import as_bytes
-from segedu.metrics import border_band
+from segedu.metrics import ConfusionMatrix, border_band
 from segedu.pictures import picture_tensor
 from segedu.plotting import ORANGE
 
+Mask = np.ndarray | torch.Tensor
 ONLY_A, ONLY_B, BOTH = "#9CC9E8", "#F6C995", "#4A4A4A"
 
 
-def iou(a, b, *, names: tuple[str, str] = ("truth", "prediction"), title: str | None = None) -> Figure:
+def iou(a: Mask, b: Mask, *, names: tuple[str, str] = ("truth", "prediction"), title: str | None = None) -> Figure:
     """A figure of two masks on their pixel grid, the pixels of both and of either counted. Lesson 02.
 
     Args:
@@ -43,7 +44,7 @@ def iou(a, b, *, names: tuple[str, str] = ("truth", "prediction"), title: str | 
         raise ValueError("Neither mask has a pixel, so their IoU is 0 / 0; the course leaves such a class out.")
     height, width = a.shape
     side = min(300 / height, 400 / width)
-    figure, axis = sheet(max(52 + height * side, 250), title or "Intersection over union")
+    figure, axis = sheet(max(52 + height * side, 250), title or "Intersection over union", width=width * side + 284)
     left, top = 4, 40
     for row, column in np.ndindex(height, width):
         kind = (a[row, column], b[row, column])
@@ -96,7 +97,13 @@ def runs(edges: np.ndarray) -> list[tuple[int, int, int]]:
     ]
 
 
-def matrix(counts, of: str, *, labels: LabelTable | Sequence[str] = STREET, title: str | None = None) -> Figure:
+def matrix(
+    counts: ConfusionMatrix | Mask | Sequence[Sequence[int]],
+    of: str,
+    *,
+    labels: LabelTable | Sequence[str] = STREET,
+    title: str | None = None,
+) -> Figure:
     """A figure of a confusion matrix with one class's row, column and their crossing coloured. Lesson 02.
 
     Below it precision, recall and IoU of this class, as fractions of these cells.
@@ -118,13 +125,15 @@ def matrix(counts, of: str, *, labels: LabelTable | Sequence[str] = STREET, titl
     if counts.shape != (len(names), len(names)) or of not in names:
         raise ValueError(f"The counts are {counts.shape}, the class is {of!r}; the names are {', '.join(names)}.")
     here, size = names.index(of), len(names)
-    longest = max(len(name) for name in names)
-    left = 30 + 7.0 * longest
-    side = min(64.0, (WIDTH - 250 - left) / size)
-    wide, tall = side, min(side, 34.0)
-    figure, axis = sheet(max(66 + size * tall + (6.2 * longest if side < 8 * longest else 16) + 8, 240),
-                         title or f"One class in the matrix: {of}")  # fmt: skip
-    top = 60 + (5.2 * longest if side < 8 * longest else 0)
+    longest = 6.6 * max(len(name) for name in names)
+    left = 36 + longest
+    wide = min(84.0, (WIDTH - 220 - left) / size)
+    tall = min(wide, 34.0)
+    slanted = longest > wide - 6
+    top = 64 + (0.8 * longest if slanted else 0)
+    scores_top = max(60.0, top + size * tall / 2 - 72)
+    title = title or f"One class in the matrix: {of}"
+    figure, axis = sheet(max(top + size * tall + 10, scores_top + 178), title, width=left + size * wide + 216)
     words(axis, left + size * wide / 2, 38, "predicted", size=LABEL, colour=GREY)
     words(axis, 10, top + size * tall / 2, "true", size=LABEL, colour=GREY, rotation=90)
     for row, column in np.ndindex(size, size):
@@ -132,19 +141,19 @@ def matrix(counts, of: str, *, labels: LabelTable | Sequence[str] = STREET, titl
         x, y = left + column * wide, top + row * tall
         box(axis, x, y, wide, tall, face=face, edge="#BBBBBB", line=0.6)
         colour = "white" if face == BOTH else INK
-        words(axis, x + wide / 2, y + tall / 2, short(int(counts[row, column])), size=8, colour=colour)
+        words(axis, x + wide / 2, y + tall / 2, short(int(counts[row, column]), wide), colour=colour)
     for number, name in enumerate(names):
-        words(axis, left - 8, top + (number + 0.5) * tall, name, ha="right", size=8)
-        if side < 8 * longest:
-            words(axis, left + (number + 0.5) * wide, top - 6, name, size=8, rotation=60, ha="left", va="bottom",
+        words(axis, left - 8, top + (number + 0.5) * tall, name, ha="right")
+        if slanted:
+            words(axis, left + (number + 0.5) * wide, top - 6, name, rotation=60, ha="left", va="bottom",
                   rotation_mode="anchor")  # fmt: skip
         else:
-            words(axis, left + (number + 0.5) * wide, top - 9, name, size=8)
+            words(axis, left + (number + 0.5) * wide, top - 9, name)
     hit, row_sum, column_sum = int(counts[here, here]), int(counts[here].sum()), int(counts[:, here].sum())
-    x, y = left + size * wide + 36, top + size * tall / 2 - 64
-    score(axis, x, y, "recall", hit, row_sum, "found of what is there")
-    score(axis, x, y + 64, "precision", hit, column_sum, "right of what was said")
-    score(axis, x, y + 128, "IoU", hit, row_sum + column_sum - hit, "of all coloured")
+    x, y = left + size * wide + 36, scores_top + 10
+    score(axis, x, y, "recall", hit, row_sum, "both, of the whole row")
+    score(axis, x, y + 64, "precision", hit, column_sum, "both, of the whole column")
+    score(axis, x, y + 128, "IoU", hit, row_sum + column_sum - hit, "both, of all coloured")
     return figure
 
 
@@ -158,15 +167,21 @@ def score(axis: Axes, x: float, y: float, name: str, part: int, whole: int, mean
     words(axis, x, y + 26, meaning, ha="left", colour=GREY)
 
 
-def short(count: int) -> str:
-    """1234 → 1,234; 56,789 → 57k; 1,234,567 → 1.2M."""
-    if count < 10_000:
-        return f"{count:,}"
+def short(count: int, room: float = 60) -> str:
+    """56,789 where it fits into as many CSS pixels, else 57k; 1,234,567 or 1.2M."""
+    text = f"{count:,}"
+    if 6.8 * len(text) < room:
+        return text
     return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"
 
 
 def band(
-    mask, widths: Sequence[int] = (1, 4, 16), *, image=None, labels: LabelTable = STREET, title: str | None = None
+    mask: Mask,
+    widths: Sequence[int] = (1, 4, 16),
+    *,
+    image: Mask | None = None,
+    labels: LabelTable = STREET,
+    title: str | None = None,
 ) -> Figure:
     """A figure of the pixels near borders, a panel for each width; what lies outside is faded. Lesson 02.
 

@@ -1,118 +1,23 @@
-"""Training and data as pictures: one weight that descends, a pipeline, a split, batches."""
+"""Data as pictures: what happens to one from step to step, and which of them train or score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
-from torch.utils.data import DataLoader
 
-from segedu.diagrams.canvas import (
-    AMBER,
-    GREY,
-    INK,
-    LABEL,
-    PALE,
-    RED,
-    SMALL,
-    WIDTH,
-    arrow,
-    box,
-    number,
-    picture,
-    sheet,
-    side_text,
-    words,
-)
+from segedu.diagrams.canvas import AMBER, GREY, INK, LABEL, PALE, WIDTH, arrow, box, picture, sheet, side_text, words
 from segedu.labels import STREET, LabelTable
 from segedu.plotting import BLUE, GREEN, PURPLE, SKY
 
 PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE}
 OTHERS = (GREEN, SKY, GREY)
-
-
-def descent(
-    loss: Callable[[torch.Tensor], torch.Tensor],
-    *,
-    start: float,
-    rate: float,
-    steps: int = 5,
-    span: tuple[float, float] | None = None,
-    title: str | None = None,
-) -> Figure:
-    """A figure of a loss over one weight, and gradient descent on it, step by step. Lesson 04.
-
-    Args:
-        loss: takes a tensor of one weight, or of many, and gives the loss of each; torch
-            differentiates it.
-        start: the first weight.
-        rate: the learning rate: weight ← weight − rate · slope.
-        steps: how many, up to 20.
-        span: the smallest and largest weight that are drawn; None for what the steps reach.
-        title: the figure's.
-
-    Raises:
-        ValueError: For steps outside 1 … 20, and where a step leads to no finite loss.
-
-    Example:
-        >>> figure = descent(lambda w: (w - 2) ** 2, start=-1, rate=0.2)
-    """
-    if not 1 <= steps <= 20:
-        raise ValueError(f"steps={steps} should be 1 to 20.")
-    weights, losses, slopes = descend(loss, start, rate, steps)
-    low, high = span or (min(weights), max(weights))
-    room = 0.12 * (high - low) + 1e-6 if span is None else 0
-    grid = torch.linspace(low - room, high + room, 400)
-    with torch.no_grad():
-        curve = loss(grid).numpy()
-    figure, axis = plot(300, title or f"Gradient descent, learning rate {rate:g}")
-    axis.plot(grid, curve, color=GREY, linewidth=1.2)
-    for here in range(steps):
-        axis.annotate("", (weights[here + 1], losses[here + 1]), (weights[here], losses[here]),
-                      arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 1.2, "shrinkA": 3, "shrinkB": 3})  # fmt: skip
-    axis.plot(weights, losses, "o", color=INK, markersize=5, zorder=4)
-    reach = 0.09 * (grid[-1] - grid[0]).item()
-    axis.plot([start - reach, start + reach], [losses[0] - reach * slopes[0], losses[0] + reach * slopes[0]], color=BLUE,
-              linewidth=1.6)  # fmt: skip
-    side = 1 if slopes[0] < 0 else -1
-    axis.annotate(f"slope {number(slopes[0], '{:.2g}')}", (start, losses[0]), (10 * side, 8), textcoords="offset points",
-                  fontsize=SMALL, color=BLUE, ha="left" if side > 0 else "right")  # fmt: skip
-    axis.annotate(f"after {steps} steps: loss {losses[-1]:.3g}", (weights[-1], losses[-1]), (0, -16),
-                  textcoords="offset points", fontsize=SMALL, color=INK, ha="center")  # fmt: skip
-    axis.set_xlabel("weight", fontsize=LABEL)
-    axis.set_ylabel("loss", fontsize=LABEL)
-    low, high = curve.min(), max(curve.max(), max(losses))
-    axis.set(xlim=(grid[0], grid[-1]), ylim=(low - 0.16 * (high - low), high + 0.06 * (high - low)))
-    return figure
-
-
-def descend(loss: Callable, start: float, rate: float, steps: int) -> tuple[list[float], list[float], list[float]]:
-    """Weights and losses, the first and after each step, and the slope at each."""
-    weights, losses, slopes = [float(start)], [], []
-    for _ in range(steps + 1):
-        weight = torch.tensor(weights[-1], requires_grad=True)
-        with torch.enable_grad():
-            value = loss(weight)
-            (slope,) = torch.autograd.grad(value, weight)
-        losses.append(value.item())
-        slopes.append(slope.item())
-        weights.append(weights[-1] - rate * slope.item())
-        if not np.isfinite([losses[-1], weights[-1]]).all():
-            raise ValueError(f"After {len(losses) - 1} steps the loss is {losses[-1]}; take fewer, or a smaller rate.")
-    return weights[:-1], losses, slopes
-
-
-def plot(height: float, title: str) -> tuple[Figure, Axes]:
-    """A sheet with one plot on it, in the diagrams' sizes, without a box."""
-    figure, paper = sheet(height, title, width=520)
-    axis = figure.add_axes((0.1, 0.15, 0.87, 0.74))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(labelsize=SMALL, colors=GREY)
-    return figure, axis
+STACK = 7.0  # CSS pixels from one map to the next behind it
 
 
 def pipeline(steps: Mapping[str, object], *, labels: LabelTable = STREET, title: str | None = None) -> Figure:
@@ -150,14 +55,9 @@ def pipeline(steps: Mapping[str, object], *, labels: LabelTable = STREET, title:
         if place:
             arrow(axis, (x - gap + 5, middle), (x - 5, middle), line=1.2)
         if drawn[name] == "box":
-            count = (
-                f"{sum(weight.numel() for weight in value.parameters()):,}\nparameters"
-                if isinstance(value, nn.Module)
-                else value
-            )
             box(axis, x, middle - 32, width, 64, face=PALE, edge="none")
-            words(axis, x + width / 2, middle - 14, name, size=LABEL)
-            words(axis, x + width / 2, middle + 10, count, colour=GREY)
+            words(axis, x + width / 2, middle - 15, name, size=LABEL)
+            words(axis, x + width / 2, middle + 9, described(value), colour=GREY)
         else:
             shape = shapes[name]
             high = width * shape[-2] / shape[-1]
@@ -175,6 +75,13 @@ def pipeline(steps: Mapping[str, object], *, labels: LabelTable = STREET, title:
     return figure
 
 
+def described(value: str | nn.Module) -> str:
+    """What stands in a box: the text, or how many parameters a network has."""
+    if isinstance(value, str):
+        return value
+    return f"{sum(weight.numel() for weight in value.parameters()):,}\nparameters"
+
+
 def value_shape(name: str, value) -> tuple[int, ...]:
     """(C, H, W) or (H, W) of a content."""
     shape = tuple(getattr(value, "shape", ()))
@@ -182,30 +89,28 @@ def value_shape(name: str, value) -> tuple[int, ...]:
         raise ValueError(
             f"{name!r} has shape {shape}; give a picture, maps (C, H, W), a map (H, W), a network or a text."
         )
-    return (shape[2], *shape[:2]) if isinstance(value, np.ndarray) and len(shape) == 3 and shape[2] in (3, 4) else shape
+    last = isinstance(value, np.ndarray) and len(shape) == 3 and shape[2] in (3, 4)
+    return (shape[2], *shape[:2]) if last else shape
 
 
 def draw_content(axis: Axes, value, x: float, y: float, width: float, height: float, labels: LabelTable) -> None:
+    """A picture, a class map in its colours, or one map behind the other in grey, up to four."""
     shape = value_shape("", value)
     values = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    if (
-        len(shape) == 3
-        and shape[0] in (1, 3, 4)
-        and (values.dtype == np.uint8 or 0 <= values.min() <= values.max() <= 1)
-    ):
+    in_range = values.dtype == np.uint8 or (values.dtype.kind == "f" and 0 <= values.min() and values.max() <= 1)
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and in_range:
         picture(axis, value, x, y, width, height)
     elif len(shape) == 2 and values.dtype.kind in "bui":
         picture(axis, labels.palette[values.astype(np.uint8)], x, y, width, height)
     else:
-        maps = values[None] if len(shape) == 2 else values[: min(4, len(values))]
-        step = 7.0
-        inner = width - step * (len(maps) - 1)
+        maps = values[None] if len(shape) == 2 else values[:4]
+        inner = width - STACK * (len(maps) - 1)
         high = inner * height / width
         for place in reversed(range(len(maps))):
-            one = maps[place]
-            scaled = (one - one.min()) / max(float(one.max() - one.min()), 1e-9)
-            shown = picture(axis, scaled, x + step * place, y + (height - high) / 2 - step * (place - (len(maps) - 1) / 2), inner,
-                            high, cmap="gray")  # fmt: skip
+            low, top = float(maps[place].min()), float(maps[place].max())
+            grey = (maps[place] - low) / max(top - low, 1e-9)
+            down = y + (height - high) / 2 - STACK * (place - (len(maps) - 1) / 2)
+            shown = picture(axis, grey, x + STACK * place, down, inner, high, cmap="gray")
             shown.set_zorder(3 - 0.1 * place)
             axis.patches[-1].set_zorder(3.01 - 0.1 * place)
 
@@ -236,14 +141,14 @@ def split(
                 raise ValueError(f"In {name!r} the part {part!r}, {first} to {last}, is empty or overlaps another.")
             ends = last
     counts: dict[str, int] = {}
-    for _, (part, first, last) in ((name, one) for name, parts in groups.items() for one in parts):
+    for part, first, last in chain(*groups.values()):
         counts[part] = counts.get(part, 0) + last - first
     rest = iter(OTHERS * len(counts))
     colours = {part: PARTS.get(part) or next(rest) for part in counts}
     left = 20 + 6.6 * max(len(name) for name in groups)
     scale = (WIDTH - left - 8) / max(last for parts in groups.values() for _, _, last in parts)
     tall, pitch = 22.0, 40.0
-    figure, axis = sheet(46 + pitch * len(groups) + 42, title or "Who sees what")
+    figure, axis = sheet(46 + pitch * len(groups) + 42, title or f"Which {unit}s go where")
     for row, (name, parts) in enumerate(groups.items()):
         y = 42 + pitch * row
         words(axis, 4, y + tall / 2, name, size=LABEL, ha="left")
@@ -253,60 +158,12 @@ def split(
             wide = scale * (last - first)
             box(axis, left + scale * first, y, wide, tall, face=colours[part], edge="white", line=0.8)
             if wide > 7.5 * len(str(last - first)):
-                words(axis, left + scale * (first + last) / 2, y + tall / 2, f"{last - first}", colour="white")
+                words(axis, left + scale * (first + last) / 2, y + tall / 2, f"{last - first}",
+                      colour=INK if colours[part] == AMBER else "white")  # fmt: skip
     x, y = left, 42 + pitch * len(groups) + 16
     for part, count in counts.items():
         box(axis, x, y - 7, 14, 14, face=colours[part], edge="none")
         text = f"{part}: {count:,} {unit}{'s' * (count != 1)}"
         words(axis, x + 20, y, text, ha="left", size=LABEL)
         x += 20 + 7.4 * len(text) + 16
-    return figure
-
-
-def batch(loader: DataLoader, *, batches: int = 3, title: str | None = None) -> Figure:
-    """A figure of what a DataLoader does: a data set in its order, and which samples each batch takes. Lesson 04.
-
-    Chance is put back: the loader gives the same batches afterwards as it would have without.
-
-    Args:
-        loader: with at most 48 samples, and batches of at most 12.
-        batches: how many are shown, up to 4.
-        title: the figure's.
-
-    Raises:
-        ValueError: For more samples than can be drawn.
-
-    Example:
-        >>> figure = batch(DataLoader(data, batch_size=4, shuffle=True))
-    """
-    count = len(loader.dataset)
-    generator = loader.generator
-    state = None if generator is None else generator.get_state()
-    with torch.random.fork_rng(devices=[]):
-        taken = [indices for indices, _ in zip(loader.batch_sampler, range(batches), strict=False)]
-        shapes = [tuple(loader.collate_fn([loader.dataset[index] for index in indices])[0].shape) for indices in taken]
-    if state is not None:
-        generator.set_state(state)
-    if count > 48 or not 1 <= len(taken) <= 4 or max(map(len, taken)) > 12:
-        raise ValueError(f"{count} samples in batches of {max(map(len, taken), default=0)} are too many to be drawn.")
-    colours = ("#9CC9E8", "#F6C995", "#A9DEC9", "#E8C4D8")
-    owner = {index: place for place, indices in enumerate(taken) for index in indices}
-    side = min(30.0, (WIDTH - 118) / min(count, 24))
-    rows = -(-count // 24)
-    figure, axis = sheet(60 + rows * side + 30 + len(taken) * 42, title or "From a data set to batches")
-    words(axis, 4, 44 + side / 2, "data set", size=LABEL, ha="left")
-    for index in range(count):
-        face = colours[owner[index]] if index in owner else "white"
-        x, y = 110 + index % 24 * side, 44 + index // 24 * side
-        box(axis, x, y, side, side, face=face, edge=GREY, line=0.6)
-        words(axis, x + side / 2, y + side / 2, f"{index}")
-    top = 44 + rows * side + 30
-    for place, (indices, shape) in enumerate(zip(taken, shapes, strict=True)):
-        y = top + 42 * place
-        words(axis, 4, y + side / 2, f"batch {place}", size=LABEL, ha="left")
-        for column, index in enumerate(indices):
-            box(axis, 110 + column * side, y, side, side, face=colours[place], edge=GREY, line=0.6)
-            words(axis, 110 + (column + 0.5) * side, y + side / 2, f"{index}")
-        text = " × ".join(map(str, shape))
-        words(axis, 110 + len(indices) * side + 18, y + side / 2, text, ha="left", size=LABEL, colour=GREY)
     return figure

@@ -44,7 +44,8 @@ class Step:
         shape: (C, H, W) of what comes out.
         taken: (C, H, W) of what goes in.
         feeds: What goes in.
-        dilation, kernel: Of the convolution.
+        dilation: Of the convolution.
+        halved: How often it halves the size, by its stride; negative where it doubles it.
         depth: How many steps lead here, at most.
     """
 
@@ -54,7 +55,7 @@ class Step:
     taken: tuple[int, int, int]
     feeds: list[Feed] = field(default_factory=list)
     dilation: int = 1
-    kernel: int = 1
+    halved: int = 0
     depth: int = 0
 
     @property
@@ -80,7 +81,7 @@ def measured(model: nn.Module, image: torch.Tensor) -> tuple[list[Step], torch.T
         step.feeds = feeds(given.grad_fn, known, steps)
         step.depth = 1 + max((steps[feed.source].depth for feed in step.feeds), default=0)
         step.dilation = getattr(module, "dilation", (1, 1))[0]
-        step.kernel = getattr(module, "kernel_size", (1, 1))[0]
+        step.halved = halved(module)
         known[out.grad_fn] = len(steps)
         steps.append(step)
 
@@ -146,6 +147,13 @@ def role(name: str, before: list[Step]) -> str:
     if name.startswith(("score", "head", "paths", "classes", "classifier")):
         return "head"
     return "decoder" if before and before[-1].role == "decoder" else "encoder"
+
+
+def halved(layer: nn.Module) -> int:
+    """How often a layer halves height and width by its stride; negative where it doubles them."""
+    if isinstance(layer, FixedBilinear):
+        return -round(math.log2(layer.factor))
+    return round(math.log2(layer.stride[0])) * (-1 if isinstance(layer, nn.ConvTranspose2d) else 1)
 
 
 def halvings(large: tuple[int, ...], small: tuple[int, ...]) -> int:
