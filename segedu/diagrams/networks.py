@@ -47,7 +47,7 @@ def network(
     labels: LabelTable | None = None,
     title: str | None = None,
 ) -> Figure:
-    """A figure of the network as blocks and arrows, measured while it looks at one picture. Lessons 04 to 08.
+    """A figure of a network as blocks and arrows, measured on one picture. Lessons 04 to 08.
 
     Each block is the map behind one convolution: as high as its side, as wide as the logarithm of
     its channels. The picture stands at the left, what the network makes of it at the right; one row

@@ -104,7 +104,7 @@ def matrix(
     labels: LabelTable | Sequence[str] = STREET,
     title: str | None = None,
 ) -> Figure:
-    """A figure of a confusion matrix with one class's row, column and their crossing coloured. Lesson 02.
+    """A figure of a confusion matrix, one class's row, column and crossing coloured. Lesson 02.
 
     Below it precision, recall and IoU of this class, as fractions of these cells.
 
@@ -183,7 +183,7 @@ def band(
     labels: LabelTable = STREET,
     title: str | None = None,
 ) -> Figure:
-    """A figure of the pixels near borders, a panel for each width; what lies outside is faded. Lesson 02.
+    """A figure of the pixels near borders, a panel a width; those outside are faded. Lesson 02.
 
     Args:
         mask: (H, W) class ids.
