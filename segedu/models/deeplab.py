@@ -61,7 +61,8 @@ class DeepLab(SegmentationModel):
         ValueError: For an unknown head or stride, for rates that are no whole numbers ≥ 0, and for
             other sizes that are no whole numbers ≥ 1.
 
-    Source: arXiv 1412.7062, 1606.00915, 1706.05587, 1802.02611, section 3 of each.
+    Source:
+        arXiv 1412.7062, 1606.00915, 1706.05587, 1802.02611, section 3 of each.
 
     Example:
         >>> DeepLab(11, head="v3+", rates=(4, 8, 12))(torch.rand(1, 3, 120, 160)).shape
@@ -97,6 +98,7 @@ class DeepLab(SegmentationModel):
         self.head = {"v3": V3, "v3+": V3Plus}.get(head, V2)(num_classes, width, rates)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         x = pad_to_stride(self.normalise(image), self.output_stride)  # (N, in_channels, H, W), n · stride + 1 each
         # The channels of a pixel side by side in memory: faster on a CPU, where channels are few.
         features = self.backbone(x.contiguous(memory_format=torch.channels_last))  # the last: (N, 8·width, h, w)
@@ -148,8 +150,9 @@ def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbon
 class V2(nn.Module):
     """Scores are the sum of one path a rate: LargeFOV with one, ASPP with four.
 
-    Source: arXiv 1412.7062, section 3.2 (LargeFOV: a 3×3 of a high rate and two 1×1); 1606.00915,
-    section 3.2 (ASPP).
+    Source:
+        arXiv 1412.7062, section 3.2 (LargeFOV: a 3×3 of a high rate and two 1×1); 1606.00915,
+        section 3.2 (ASPP).
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -164,13 +167,15 @@ class V2(nn.Module):
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, the last (N, 8·width, h, w) → scores (N, num_classes, h, w)."""
         return torch.stack([path(features[-1]) for path in self.paths]).sum(0)  # (N, num_classes, h, w)
 
 
 class V3(nn.Module):
     """Adds the mean of the whole map, and mixes the branches before it scores.
 
-    Source: arXiv 1706.05587, section 3.3.
+    Source:
+        arXiv 1706.05587, section 3.3.
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -179,6 +184,7 @@ class V3(nn.Module):
         self.score = nn.Conv2d(4 * width, num_classes, 1)
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, the last (N, 8·width, h, w) → scores (N, num_classes, h, w)."""
         x = self.aspp(features[-1])  # (N, 4·width, h, w)
         return self.score(x)  # (N, num_classes, h, w)
 
@@ -186,7 +192,8 @@ class V3(nn.Module):
 class V3Plus(nn.Module):
     """Adds a decoder: the finer map of the second stage beside what v3's ASPP gives.
 
-    Source: arXiv 1802.02611, section 3.1.
+    Source:
+        arXiv 1802.02611, section 3.1.
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -196,6 +203,7 @@ class V3Plus(nn.Module):
         self.score = nn.Conv2d(3 * width, num_classes, 1)
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, the last (N, 8·width, h, w) → scores (N, num_classes, H/4, W/4)."""
         x = self.aspp(features[-1])  # (N, 4·width, h, w)
         x = self.decoder(x, features[1])  # (N, 3·width, H/4, W/4)
         return self.score(x)  # (N, num_classes, H/4, W/4)
@@ -216,6 +224,7 @@ class ASPP(nn.Module):
         self.mix = conv_bn_relu((len(rates) + 2) * channels, channels, kernel=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, h, w) → (N, channels, h, w)."""
         everywhere = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])  # (N, channels, h, w)
         side_by_side = [*(branch(x) for branch in self.branches), everywhere]  # each (N, channels, h, w)
         return self.mix(torch.cat(side_by_side, dim=1))  # (N, channels, h, w)
@@ -234,5 +243,6 @@ class Decoder(nn.Module):
         self.mix = conv_bn_relu(channels + fine_channels // 2, out_channels)
 
     def forward(self, x: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
+        """(N, channels, h, w), (N, fine_channels, h', w') → (N, out_channels, h', w')."""
         x = upsample(x, fine.shape[-2:])  # (N, channels, h, w), h and w those of the finer map
         return self.mix(torch.cat([x, self.reduce(fine)], dim=1))  # (N, out_channels, h, w)

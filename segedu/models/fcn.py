@@ -46,7 +46,8 @@ class FCN(SegmentationModel):
     Raises:
         ValueError: For another stride, and for a size that is no whole number ≥ 1.
 
-    Source: arXiv 1411.4038, sections 3 and 4.
+    Source:
+        arXiv 1411.4038, sections 3 and 4.
 
     Example:
         >>> FCN(11, stride=8)(torch.rand(1, 3, 120, 160)).shape
@@ -71,6 +72,7 @@ class FCN(SegmentationModel):
         self.up_last = FixedBilinear(num_classes, stride, padding=stride // 2)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         features = self.backbone(self.normalise(image))  # the last one: (N, 8·width, H/32, W/32)
         scores = self.score(self.head(features[4]))  # (N, num_classes, H/32, W/32)
         if self.stride <= 16:

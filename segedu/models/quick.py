@@ -43,7 +43,8 @@ class QuickUNet(SegmentationModel):
         ValueError: For another stride, stem or upsampling, depth or convolutions outside 1 … 16,
             and another size that is no whole number ≥ 1, or too small.
 
-    Source: the shuffle as in Shi et al., arXiv 1609.05158, section 3.2.
+    Source:
+        the shuffle as in Shi et al., arXiv 1609.05158, section 3.2.
 
     Example:
         >>> QuickUNet(2, in_channels=1, stride=2)(torch.rand(1, 1, 100, 100)).shape
@@ -106,6 +107,7 @@ class QuickUNet(SegmentationModel):
         self.apply(start_gaussian)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         x = pad_to_multiple(self.normalise(image), self.stride * 2**self.depth)  # (N, in_channels, H, W)
         # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
         x = self.stem(x.contiguous(memory_format=torch.channels_last))  # (N, …, h, w), h = H/stride, w = W/stride

@@ -36,7 +36,8 @@ class PaperUNet(SegmentationModel):
     Raises:
         ValueError: For a picture whose size `output_size` refuses.
 
-    Source: arXiv 1505.04597, section 2, figure 1; initial weights and dropout: section 3.
+    Source:
+        arXiv 1505.04597, section 2, figure 1; initial weights and dropout: section 3.
     """
 
     def __init__(self, num_classes: int = 2, *, in_channels: int = 1):
@@ -62,6 +63,7 @@ class PaperUNet(SegmentationModel):
         self.apply(start_gaussian)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388)."""
         x = self.normalise(image)  # (N, in_channels, 572, 572)
         self.output_size(image.shape[-2:])
         # The channels of a pixel side by side in memory: faster on a CPU.
@@ -77,7 +79,14 @@ class PaperUNet(SegmentationModel):
         return self.score(x)  # (N, num_classes, 388, 388)
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """See `unpadded_size`: 572 → 388."""
+        """The (height, width) of the logits, 572 → 388. Lesson 06.
+
+        Args:
+            size: (height, width) of the picture.
+
+        Raises:
+            ValueError: for a size that does not fit; it names the next that does.
+        """
         return unpadded_size(size, depth=4)
 
 
@@ -110,7 +119,8 @@ class UNet(SegmentationModel):
         ValueError: For a depth outside 1 … 16, another size that is no whole number ≥ 1, a switch
             that is neither True nor False, and for a picture whose size `output_size` refuses.
 
-    Source: arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
+    Source:
+        arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
 
     Example:
         >>> UNet(11, width=8, depth=4)(torch.rand(1, 3, 120, 160)).shape
@@ -158,6 +168,7 @@ class UNet(SegmentationModel):
         return PaperUNet(num_classes, in_channels=in_channels)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W), fewer unpadded."""
         x = self.normalise(image)  # (N, in_channels, H, W)
         height, width = self.output_size(image.shape[-2:])
         if self.padding:
@@ -177,14 +188,22 @@ class UNet(SegmentationModel):
         return self.score(x)[..., :height, :width]  # (N, num_classes, H, W), H and W those of the picture
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) of the logits: `size` with padding, else that of `unpadded_size`."""
+        """The (height, width) of the logits: `size` with padding, less without. Lesson 06.
+
+        Args:
+            size: (height, width) of the picture.
+
+        Raises:
+            ValueError: without padding, for a size that does not fit; it names the next that does.
+        """
         return tuple(size) if self.padding else unpadded_size(size, self.depth)
 
 
 class Residual(nn.Module):
     """Convolutions whose result is added to what went in.
 
-    Source: He et al., arXiv 1512.03385, section 3.2.
+    Source:
+        He et al., arXiv 1512.03385, section 3.2.
     """
 
     def __init__(self, convolutions: nn.Sequential, in_channels: int, out_channels: int):
@@ -193,6 +212,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, h, w) → (N, out_channels, h, w), h and w as after convolutions."""
         change = self.convolutions(x)  # (N, out_channels, h, w)
         return F.relu(centre_crop(self.shortcut(x), change) + change)  # (N, out_channels, h, w)
 
@@ -247,7 +267,11 @@ def unpadded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
 
 
 def check_switches(**switches) -> None:
-    """Raises ValueError for a switch that is neither True nor False."""
+    """Check that each switch is True or False.
+
+    Raises:
+        ValueError: names the first that is neither.
+    """
     for name, switch in switches.items():
         if not isinstance(switch, bool | np.bool_):
             raise ValueError(f"{name}={switch!r} should be True or False.")
@@ -256,7 +280,8 @@ def check_switches(**switches) -> None:
 def start_gaussian(layer: nn.Module) -> None:
     """Gaussian weights, standard deviation √(2/N), N the connections into one unit; biases zero.
 
-    Source: arXiv 1505.04597, section 3.
+    Source:
+        arXiv 1505.04597, section 3.
     """
     if isinstance(layer, nn.Conv2d):
         connections = layer.weight[0].numel()
