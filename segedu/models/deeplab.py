@@ -1,7 +1,7 @@
-"""DeepLab (Chen et al.): wide sight on a fine map. Built in lesson 08.
+"""DeepLab (Chen et al.): a large field of view on a fine map. Built in lesson 08.
 
-Where other networks go on shrinking, DeepLab keeps its map and spreads its kernels instead ("à
-trous", with holes: dilation). A head then looks at that map with kernels of several rates at once.
+Where other networks go on shrinking, DeepLab keeps its map and dilates its kernels instead ("à
+trous", with holes). A head then looks at that map with kernels of several rates at once.
 `DeepLab` is the course's slim one, with a head of one of the papers, V2, V3 or V3Plus, each of
 which adds something; `DeepLab.paper` is the original on VGG-16.
 """
@@ -35,9 +35,9 @@ class DeepLab(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
     A narrow VGG with batch normalisation whose later stages keep the map's size
-    (`atrous_backbone`); a head that sees widely and scores; bilinear upsampling. Pictures are
-    padded, by repeating the last column and row, to n · stride + 1 pixels (the papers' 321 and 513
-    are such numbers), and the logits cut back. Lesson 08.
+    (`atrous_backbone`); a head with a large field of view that scores; bilinear upsampling.
+    Pictures are padded, by repeating the last column and row, to n · stride + 1 pixels (the papers'
+    321 and 513 are such numbers), and the logits cropped back. Lesson 08.
 
     Departures from the papers: DeepLab v3 and v3+ stand on ResNet and Xception, with separable
     convolutions in v3+; and what is pooled over the whole map is batch-normalised in v3. Here it is
@@ -107,7 +107,12 @@ class DeepLab(SegmentationModel):
 
     @staticmethod
     def paper(num_classes: int = 21, *, head: str = "aspp-l") -> PaperDeepLab:
-        """The original network on VGG-16: see PaperDeepLab."""
+        """The original network on VGG-16: see PaperDeepLab.
+
+        Args:
+            num_classes: scores of each pixel.
+            head: "largefov", "aspp-s" or "aspp-l".
+        """
         return PaperDeepLab(num_classes, head=head)
 
 
@@ -128,8 +133,8 @@ def checked_rates(rates: tuple[int, ...], example: tuple[int, ...]) -> list[int]
 def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbone:
     """Five stages as in VGG-16, each with a 3×3 pooling of stride 2 up to `output_stride`.
 
-    From there on poolings keep their stride off, and all later kernels are spread twice as far, so
-    that their weights meet what they would have met: every second place of this map is the map that
+    From there on poolings have stride 1, and all later kernels twice the dilation, so that their
+    weights meet what they would have met: every second place of this map is the map that
     the stride would have given, with the same weights.
     """
     stages, before, stride, dilation = Backbone(), in_channels, 1, 1
@@ -225,13 +230,13 @@ class ASPP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, h, w) → (N, channels, h, w)."""
-        everywhere = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])  # (N, channels, h, w)
-        side_by_side = [*(branch(x) for branch in self.branches), everywhere]  # each (N, channels, h, w)
-        return self.mix(torch.cat(side_by_side, dim=1))  # (N, channels, h, w)
+        image_level = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])  # (N, channels, h, w)
+        features = [*(branch(x) for branch in self.branches), image_level]  # each (N, channels, h, w)
+        return self.mix(torch.cat(features, dim=1))  # (N, channels, h, w)
 
 
 class Decoder(nn.Module):
-    """Features, upsampled to a finer map of the backbone and laid beside it, mixed by a 3×3.
+    """Features, upsampled to a finer map of the backbone and joined with it, mixed by a 3×3.
 
     The finer map is halved in channels first, so that it does not outweigh the features
     (1802.02611, section 3.1).

@@ -85,7 +85,13 @@ class FCN(SegmentationModel):
 
     @staticmethod
     def paper(num_classes: int = 21, *, stride: int = 8, pretrained: bool = False) -> PaperFCN:
-        """The original network: see PaperFCN. pretrained=True fetches torchvision's (528 MB)."""
+        """The original network: see PaperFCN.
+
+        Args:
+            num_classes: scores of each pixel.
+            stride: 32, 16 or 8.
+            pretrained: True starts from torchvision's VGG-16, which is fetched (528 MB).
+        """
         if not pretrained:
             return PaperFCN(num_classes, stride=stride)
         from torchvision.models import VGG16_Weights, vgg16
@@ -98,6 +104,9 @@ class FCN(SegmentationModel):
 
         So the paper trains 16s from 32s, and 8s from 16s (section 4.2). Its output is that of
         `coarser` but for the way up: ×2 and then ×16 is not ×32.
+
+        Args:
+            coarser: of stride 32 or 16.
         """
         finer = type(coarser)(**coarser.config | {"stride": coarser.stride // 2})
         finer.load_state_dict(coarser.state_dict(), strict=False)  # the new skip is what the coarser one lacks
