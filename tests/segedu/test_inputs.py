@@ -15,6 +15,7 @@ from segedu.datasets import Photographs, ToyStreet
 from segedu.masks import MaskError
 from segedu.models import SmallNet, UNet
 from segedu.pictures import picture_tensor
+from segedu.training.first_batch import check_batch
 from tests.tiny import Boxes
 
 IMAGE = torch.rand(3, 32, 40, generator=torch.Generator().manual_seed(0))
@@ -365,3 +366,12 @@ def test_what_is_not_finite_in_a_later_batch_is_named_not_the_learning_rate(samp
     with pytest.raises(FloatingPointError, match=words) as caught:
         fit(WrongFrom(7, sample), loss=loss, steps=6)
     assert "learning" not in str(caught.value) and "at step 0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [torch.nn.CrossEntropyLoss(), torch.nn.functional.cross_entropy])
+def test_void_in_the_first_batch_is_seen_before_the_loss_is_called(loss):
+    """On a GPU torch's own check would end the process's work there."""
+    images, masks = torch.stack([IMAGE] * 2), torch.stack([VOID] * 2)
+    with pytest.raises(ValueError, match="ignore_index=255"):
+        check_batch(images, [masks], loss)
+    check_batch(images, [masks], torch.nn.CrossEntropyLoss(ignore_index=255))
