@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from segedu import datasets, download
-from segedu.datasets.grey import read_colours, read_grey, read_ids
+from segedu.datasets.files import read_colours, read_grey, read_ids
 from segedu.labels import CELLS, LabelTable
 from segedu.masks import MaskError, from_colours, read_mask, to_colours, validate_mask, write_mask
 from segedu.metrics import ConfusionMatrix
