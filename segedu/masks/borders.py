@@ -54,16 +54,12 @@ def separate(instances: np.ndarray | torch.Tensor, width: int = 2) -> np.ndarray
 
 def _near_another_value(ids: np.ndarray, width: int, ignored: int) -> np.ndarray:
     """(H, W) boolean: pixels whose square window, `width` to each side, holds two values other than `ignored`."""
-    top = int(ids.max()) + 1
-    highest = np.where(ids == ignored, -1, ids.astype(np.int64))
-    lowest = np.where(ids == ignored, top, ids.astype(np.int64))
-    for axis in (0, 1):
-        highest = _slide(highest, width, axis, np.maximum)
-        lowest = _slide(lowest, width, axis, np.minimum)
-    return (highest > lowest) & (ids != ignored)
+    from scipy import ndimage  # `import segedu` stays without scipy
 
-
-def _slide(values: np.ndarray, width: int, axis: int, extreme: np.ufunc) -> np.ndarray:
-    pads = [(width, width) if a == axis else (0, 0) for a in (0, 1)]
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, pads, mode="edge"), 2 * width + 1, axis)
-    return extreme.reduce(windows, axis=-1)
+    # Ranks, since scipy filters in float64, which tells ids above 2^53 no longer apart.
+    values, ranks = np.unique(ids, return_inverse=True)
+    ranks, left_out = ranks.reshape(ids.shape), ids == ignored
+    window = {"size": 2 * width + 1, "mode": "nearest"}
+    highest = ndimage.maximum_filter(np.where(left_out, -1, ranks), **window)
+    lowest = ndimage.minimum_filter(np.where(left_out, len(values), ranks), **window)
+    return (highest > lowest) & ~left_out
