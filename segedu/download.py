@@ -25,14 +25,14 @@ TIMEOUT = 30  # seconds without a byte before the next source is tried
 
 
 class DataMissing(FileNotFoundError):
-    """A real data set, or a part of it, is not on this machine. Lesson 01.
+    """A real data set, or a part of it, is not on this machine. Lesson 01b.
 
     The message holds the one line that brings it.
     """
 
 
 class NoSuchFolder(NotADirectoryError, ValueError):
-    """SEGEDU_DATA names no folder. Lesson 01."""
+    """SEGEDU_DATA names no folder. Lesson 01b."""
 
 
 class FetchError(OSError):
@@ -41,7 +41,7 @@ class FetchError(OSError):
 
 @dataclass(frozen=True)
 class RealData:
-    """A data set that is fetched, not shipped: what is said of it, and its sources. Lesson 01.
+    """A data set that is fetched, not shipped: what is said of it, and its sources. Lesson 01b.
 
     Attributes:
         name: as in folders and in `segedu data fetch`: "camvid".
@@ -65,7 +65,7 @@ class RealData:
 
 
 def manifest(data: RealData) -> dict[str, str]:
-    """The files of a real data set: {path inside its folder, with "/": sha256}. Lesson 01.
+    """The files of a real data set: {path inside its folder, with "/": sha256}. Lesson 01b.
 
     Args:
         data: of which.
@@ -105,7 +105,7 @@ def find_data(name: str, root: str | os.PathLike | None = None, holding: Sequenc
 
 
 def cache_folder() -> Path:
-    """The user's folder for fetched data, which may not exist yet. Lesson 01.
+    """The user's folder for fetched data, which may not exist yet. Lesson 01b.
 
     Linux has ~/.cache/segedu and honours XDG_CACHE_HOME; macOS has ~/Library/Caches/segedu;
     Windows has %LOCALAPPDATA%/segedu.
@@ -122,7 +122,7 @@ def cache_folder() -> Path:
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:
-    """{name without suffix: path} of the pictures in a folder, sorted. Lesson 01.
+    """{name without suffix: path} of the pictures in a folder, sorted. Lesson 01b.
 
     Suffixes count in any case. Hidden files, such as macOS's ._a.png, are no pictures. Names are
     composed (Unicode's NFC), as macOS may store the same umlaut in two ways.
@@ -147,7 +147,7 @@ def pictures_in(folder: Path) -> dict[str, Path]:
 
 
 def find_picture(folder: Path, path: str) -> Path | None:
-    """The file, or the same picture stored with another suffix (JPEG for PNG), or None. Lesson 01.
+    """The file, or the same picture stored with another suffix (JPEG for PNG), or None. Lesson 01b.
 
     Args:
         folder: where it lies.
@@ -161,7 +161,7 @@ def find_picture(folder: Path, path: str) -> Path | None:
 
 
 def missing(data: RealData, reason: str, root: str | os.PathLike | None = None) -> DataMissing:
-    """The error to raise where a data set lacks something: why, and how to fetch it. Lesson 01.
+    """The error to raise where a data set lacks something: why, and how to fetch it. Lesson 01b.
 
     Args:
         data: the data set, whose size and licence are said.
@@ -175,7 +175,7 @@ def missing(data: RealData, reason: str, root: str | os.PathLike | None = None) 
 
 
 def fetch_command(data: RealData, root: str | os.PathLike | None = None) -> str:
-    """The line to type that brings a data set, or mends it. Lesson 01.
+    """The line to type that brings a data set, or mends it. Lesson 01b.
 
     Args:
         data: of which.
@@ -205,7 +205,7 @@ def _places(root: str | os.PathLike | None) -> list[Path]:
 
 
 def expanded(path: str | os.PathLike) -> Path:
-    """The path with ~ and $VARIABLES filled in. Lesson 01.
+    """The path with ~ and $VARIABLES filled in. Lesson 01b.
 
     A shell does that, but neither %env nor a quoted string.
 
@@ -219,7 +219,7 @@ def expanded(path: str | os.PathLike) -> Path:
 
 
 def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
-    """The folder of a data set after fetching every file of its manifest. Lesson 01.
+    """The folder of a data set after fetching every file of its manifest. Lesson 01b.
 
     Prints size, licence and place first. Files that are there and sound are kept, damaged ones
     are fetched again, so a second call continues an interrupted one, and is also the way to check
@@ -271,7 +271,7 @@ def _unpack(archive: Path, folder: Path, prefix: str) -> None:
 
 
 def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
-    """The path, which then holds the file with this checksum. Lesson 01.
+    """The path, which then holds the file with this checksum. Lesson 01b.
 
     The file is kept if it is there and sound, else fetched. While it is incomplete it is called
     `path`.part; a later call, or the next source, continues it. `path` is never left half-written
@@ -307,7 +307,7 @@ def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
 
 
 def checksum(path: str | os.PathLike) -> str:
-    """The sha256 of a file's bytes, as 64 hexadecimal digits. Lesson 01.
+    """The sha256 of a file's bytes, as 64 hexadecimal digits. Lesson 01b.
 
     Args:
         path: of the file.

@@ -20,7 +20,7 @@ BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF's tags; of the last two
 
 
 class MaskError(ValueError):
-    """A mask that would teach or measure something wrong. Lesson 01.
+    """A mask that would teach or measure something wrong. Lesson 01a.
 
     The message says where, which value, and the way out.
     """

@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_path(*parts: str) -> Path:
-    """The path of a file or folder that ships with segedu. Lessons 01, 07.
+    """The path of a file or folder that ships with segedu. Lessons 01a, 07.
 
     Looks in the folder `data` of the clone, then in the installed package (`segedu/_data`, put
     there with the wheel).

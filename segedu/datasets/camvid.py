@@ -35,7 +35,7 @@ PROTOCOLS = ("released", "by-drive")
 
 
 class CamVid(StoredDataset):
-    """Street photographs with their masks, 480×360, eleven classes and void. Lessons 02, 04, 08, 09.
+    """Street photographs with their masks, 480×360, eleven classes and void. Lessons 01b–09, 13.
 
     ds[i] → image (3, H, W), mask (H, W), as SegmentationDataset says; the classes are
     labels.STREET. Reads SegNet's layout (train/NAME.png, trainannot/NAME.png, …); photographs may

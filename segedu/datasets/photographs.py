@@ -17,7 +17,7 @@ from segedu.masks import from_polygons
 
 
 class Photographs(SegmentationDataset):
-    """Eight real photographs, four in colour and four in grey, with masks. Lessons 00, 01, 03, 09.
+    """Eight real photographs, four in colour and four in grey, with masks. Lessons 00, 01b, 03, 09.
 
     ds[i] or ds["coffee"] → image (3, H, W), mask (H, W)[, instances (H, W)], as
     SegmentationDataset says; grey ones have three equal channels. The outlines are polygons in

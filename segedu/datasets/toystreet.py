@@ -86,7 +86,7 @@ class ToyStreet(RenderedWorld):
         return plan_street(self._chance(index, 0), self._chance(index, 1), weather=self.weather, **self.settings)
 
     def clip(self, frames: int, index: int = 0, *, rate: float = 10.0) -> StreetClip:
-        """A video of one street: a data set of its frames, in time. Lessons 01, 13.
+        """A video of one street: a data set of its frames, in time. Lessons 01a, 13.
 
         The camera looks to one side, to the other and back; cars, cyclists and people go their
         ways, hide each other, leave the picture and may return. Their ids last. Frame 0 shows what

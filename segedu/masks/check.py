@@ -18,7 +18,7 @@ def validate_mask(
     size: tuple[int, int] | None = None,
     name: str | None = None,
 ) -> None:
-    """Nothing for a sound mask, else a MaskError that says where, what, and the way out. Lesson 01.
+    """Nothing for a sound mask, else a MaskError that says where, what, and the way out. Lesson 01a.
 
     Two of the refused masks *could* be meant: all 255 (nothing to learn from), and 0 with 255 only
     (nearly always an object drawn in white). A mask of one class only, all zeros too, is sound:

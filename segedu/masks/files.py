@@ -16,7 +16,7 @@ from segedu.masks.decoding import decoded, lossy_encoding, stored_ids
 
 
 def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
-    """The class ids of a mask file: (H, W) uint8, 255 = ignored. Lesson 01.
+    """The class ids of a mask file: (H, W) uint8, 255 = ignored. Lesson 01a.
 
     Palette and grey pictures of any number of bits hold the ids as they are; RGB is translated by
     the colours of `labels`; `.npy` holds an array. The ids are not compared with `labels` here:
@@ -56,7 +56,7 @@ def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
 
 
 def write_mask(path: str | Path, mask: ArrayLike, labels: LabelTable) -> None:
-    """Nothing; writes class ids as a palette PNG in the colours of `labels`. Lesson 01.
+    """Nothing; writes class ids as a palette PNG in the colours of `labels`. Lesson 01a.
 
     The file is written wholly or not at all.
 
@@ -82,7 +82,7 @@ def write_mask(path: str | Path, mask: ArrayLike, labels: LabelTable) -> None:
 
 
 def to_colours(mask: ArrayLike | Image.Image, labels: LabelTable) -> np.ndarray:
-    """The mask drawn in the colours of its classes: (H, W, 3) uint8. Lesson 01.
+    """The mask drawn in the colours of its classes: (H, W, 3) uint8. Lesson 01a.
 
     Args:
         mask: (H, W) class ids; 255 is drawn in IGNORE_COLOUR.
@@ -108,7 +108,7 @@ def from_colours(
     void: tuple[int, int, int] | None = None,
     name: str | None = None,
 ) -> np.ndarray:
-    """The class ids of a mask in colours: (H, W) uint8. Lesson 01.
+    """The class ids of a mask in colours: (H, W) uint8. Lesson 01a.
 
     Args:
         rgb: (H, W, 3) uint8. IGNORE_COLOUR becomes 255 unless a class has it.

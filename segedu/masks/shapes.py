@@ -21,7 +21,7 @@ PAIRS = (
 
 
 def from_polygons(polygons: Iterable[tuple[int, Sequence]], size: tuple[int, int]) -> np.ndarray:
-    """The mask of polygons painted one over the other on class 0: (H, W) uint8. Lesson 01.
+    """The mask of polygons painted one over the other on class 0: (H, W) uint8. Lesson 01a.
 
     A pixel belongs to a polygon that contains its centre (column + ½, row + ½), by the even-odd
     rule; so the square (0, 0), (2, 0), (2, 2), (0, 2) is four pixels. An object in several parts
@@ -92,7 +92,7 @@ def _checked(points, size: tuple[int, int]) -> np.ndarray:
 
 
 def to_rle(binary: ArrayLike) -> dict[str, list[int]]:
-    """COCO's uncompressed run lengths of one object: {"size": [H, W], "counts": […]}. Lesson 01.
+    """COCO's uncompressed run lengths of one object: {"size": [H, W], "counts": […]}. Lesson 01a.
 
     The counts are of zeros, ones, zeros, … Pixels are counted column by column, and the first
     count is of zeros, so it is 0 where the first pixel is one.
@@ -113,7 +113,7 @@ def to_rle(binary: ArrayLike) -> dict[str, list[int]]:
 
 
 def from_rle(rle: dict) -> np.ndarray:
-    """The (H, W) boolean mask of run lengths as to_rle makes them. Lesson 01.
+    """The (H, W) boolean mask of run lengths as to_rle makes them. Lesson 01a.
 
     Args:
         rle: {"size": [H, W], "counts": [zeros, ones, zeros, …]}.
