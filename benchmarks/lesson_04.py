@@ -1,11 +1,12 @@
-"""Lesson 04's stored runs: losses, augmentation, rendered and real pictures, and a leak. Run by results.py."""
+"""Lesson 04's stored runs: losses, augmentation, learning by heart, two worlds, and a leak. Run by results.py."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 import segedu
 from benchmarks.scoring import Arms, Scores, class_ious, joined, matrix_scores
@@ -17,6 +18,8 @@ from segedu.models import SmallNet
 from segedu.training.batches import same_size_batches
 
 SIZE = (120, 160)
+LONG = 1000  # steps
+LOOKS = (25, 50, 100, 150, 200, 300, 400, 500, 600, 800, 1000)  # after how many of them the network is scored
 RECIPE = {"batch_size": 8, "learning_rate": 5e-3, "progress": False}
 
 
@@ -107,6 +110,45 @@ def mean_loss(network: SmallNet, dataset: Dataset) -> float:
     return total / pixels
 
 
+def by_heart() -> Arms:
+    """Forty rendered pictures for 1000 steps, scored on the way: when does learning by heart begin, and does it stop?
+
+    Batch 8, AdamW from 5e-3 by the poly schedule, plain cross-entropy; augmented: zoom 0.7 … 1.6, mirror, colours.
+    """
+    learnt, val = ToyStreet("train", length=40), ToyStreet("val")
+    augmented = ToyStreet("train", length=40, transform=transforms.augment(scale=(0.7, 1.6)))
+
+    def arm(train: Dataset, seed: int) -> Scores:
+        found = {}
+        for step, network in snapshots(train, seed):
+            for prefix, data in (("train", learnt), ("val", val)):
+                found[f"{prefix}_{step}_loss"] = mean_loss(network, data)
+            found[f"val_{step}_mean_iou"] = segedu.evaluate(network, val).mean_iou()
+        return found
+
+    return {"40 pictures": partial(arm, learnt), "40 pictures, augmented": partial(arm, augmented)}
+
+
+def snapshots(train: Dataset, seed: int) -> Iterator[tuple[int, SmallNet]]:
+    """Yields (step, SmallNet) after each of LOOKS: one training, looked at on its way."""
+    torch.manual_seed(seed)
+    network, step = SmallNet(len(ToyStreet.labels)), 0
+    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=LONG, power=0.9)
+    loader = DataLoader(train, batch_size=8, shuffle=True)
+    while step < LONG:
+        for images, masks in loader:
+            optimizer.zero_grad()
+            losses.cross_entropy(network.train()(images), masks).backward()
+            optimizer.step()
+            schedule.step()
+            step += 1
+            if step in LOOKS:
+                yield step, network
+            if step == LONG:
+                return
+
+
 def losses_for_imbalance() -> Arms:
     """Losses on the same 300 rendered pictures, 200 steps: which helps the rare classes, and what does it cost?"""
     train, val = ToyStreet("train", length=300), ToyStreet("val")
@@ -133,5 +175,6 @@ EXPERIMENTS = {
     "04_worlds": two_worlds,
     "04_leak": camvid_leak,
     "04_augmentation": augmentation,
+    "04_by_heart": by_heart,
     "04_losses": losses_for_imbalance,
 }
