@@ -37,6 +37,7 @@ ARMS = {
     "learning_per_minute": "FCN-8s",
     "real_cells": "membranes, UNet, from drawings only",
 }
+NO_SCORES = {"parameters", "pictures_per_second", "pieces_per_second", "seconds"}
 MISSES = 0.01  # how often a file's numbers are called wrong by chance, if the scores' deviations are normal
 ROOM = 0.01  # scores that hardly change from seed to seed change more from machine to machine
 ALONE = 0.25  # a number of which one run is stored may be so far from it
@@ -69,30 +70,23 @@ def again(name: str, stored: dict) -> tuple[str, int, Scores]:
     """The arm and the seed that were run anew, and their scores; DataMissing where pictures are not at hand."""
     if name == "tiles":
         row = f"tiles, {tiles.WHOLE} megapixels"
-        return row, 0, {"megabytes": tiles.measured({row: (tiles.WHOLE, tiles.TILE)})[row]["megabytes"]}
+        return row, 0, tiles.measured({row: (tiles.WHOLE, tiles.TILE)})[row]
     arm = ARMS.get(name, next(iter(stored["arms"])))
     if name in EXPERIMENTS:
         seed = stored["seeds"][0]
         return arm, seed, EXPERIMENTS[name]()[arm](seed)
-    seconds = stored["seconds"]
     if name == "real_cells":
         task, _, kind = arm.partition(", ")
-        found = real_cells.run(real_cells.ARMS[kind], real_cells.TASKS[task](), seconds, 0)
-        return (
-            arm,
-            0,
-            {score: value for score, value in found.items() if score not in ("parameters", "pieces_per_second")},
-        )
-    found = learning_per_minute.run(learning_per_minute.ARMS[arm], learning_per_minute.Street(), seconds, 0)
-    return arm, 0, {score: value for score, value in found.items() if score != "parameters"}
+        return arm, 0, real_cells.run(real_cells.ARMS[kind], real_cells.TASKS[task](), stored["seconds"], 0)
+    street = learning_per_minute.Street()
+    return arm, 0, learning_per_minute.run(learning_per_minute.ARMS[arm], street, stored["seconds"], 0)
 
 
 def rows_of(stored: dict, arm: str) -> dict[str, list[float]]:
     """{score: [one number a seed]} of an arm, from any of the three forms of file."""
-    if "rows" in stored:
-        return {score: [value] for score, value in stored["rows"][arm].items()}
-    rows = {score: row for score, row in stored["arms"][arm].items() if score != "parameters"}
-    return {score: list(row.values()) if isinstance(row, dict) else row for score, row in rows.items()}
+    found = stored["rows"][arm] if "rows" in stored else stored["arms"][arm]
+    listed = {score: list(row.values()) if isinstance(row, dict) else row for score, row in found.items()}
+    return {score: row if isinstance(row, list) else [row] for score, row in listed.items()}
 
 
 def interval(row: list[float], scores: int) -> tuple[float, float]:
@@ -106,21 +100,18 @@ def interval(row: list[float], scores: int) -> tuple[float, float]:
 
 
 def outside(found: Scores, rows: dict[str, list[float]]) -> dict[str, str]:
-    """{score: a sentence} of each that does not lie where the stored seeds predict, or has none stored."""
-    judged = [score for score in found if score in rows]
-    wrong = {score: "is stored, but did not come out" for score in rows if score not in found and score != "seconds"}
-    for score in judged:
-        low, high = interval(rows[score], len(judged))
-        if not low <= found[score] <= high:  # nor does NaN
-            wrong[score] = f"{found[score]:.4f} is not in {low:.4f} … {high:.4f}"
+    """{score: a sentence} of each stored score that did not come out where its seeds predict it."""
+    wrong = {}
+    for score, row in rows.items():
+        low, high = interval(row, len(rows))
+        if not low <= found.get(score, math.nan) <= high:
+            wrong[score] = f"{found.get(score, math.nan):.4f} is not in {low:.4f} … {high:.4f}"
     return wrong
 
 
 def other_speed(found: Scores, rows: dict[str, list[float]]) -> str:
-    """Why scores after a given time cannot be judged on this machine; "" if they can be."""
-    if "pictures_per_second" not in found:
-        return ""
-    here, there = found["pictures_per_second"], statistics.mean(rows["pictures_per_second"])
+    """Why scores after a given time cannot be judged on this machine, or on a busy one; "" if they can be."""
+    here, there = found.get("pictures_per_second", 1), statistics.mean(rows.get("pictures_per_second", [1]))
     if abs(here / there - 1) <= AS_FAST:
         return ""
     return f"not judged: {here:.0f} pictures a second here, {there:.0f} where it was recorded"
@@ -129,7 +120,7 @@ def other_speed(found: Scores, rows: dict[str, list[float]]) -> str:
 def check(names: list[str]) -> int:
     """1 if a score of one arm and seed, run anew, does not lie where the stored seeds predict; the table is printed."""
     threads, status = torch.get_num_threads(), 0
-    print(f"{'file':20} {'arm':36} seed seconds scores as stored outside")
+    print(f"{'file':20} {'arm':36} seed seconds  scores as stored outside")
     for name in storing.known(names, files()):
         stored = storing.read(files()[name])
         torch.set_num_threads(int(re.search(r"(\d+) threads", stored["machine"])[1]))
@@ -143,9 +134,10 @@ def check(names: list[str]) -> int:
         if sentence := other_speed(found, rows):
             print(f"{name:20} {arm:36} {seed:4} {seconds:7.0f} {sentence}", flush=True)
             continue
+        rows = {score: row for score, row in rows.items() if score not in NO_SCORES}
         wrong = outside(found, rows)
-        same = sum(round(value, 4) == rows[score][0] for score, value in found.items() if score in rows)
-        print(f"{name:20} {arm:36} {seed:4} {seconds:7.0f} {len(found):6} {same:9} {len(wrong):7}", flush=True)
+        same = sum(round(found.get(score, math.nan), 4) == row[0] for score, row in rows.items())
+        print(f"{name:20} {arm:36} {seed:4} {seconds:7.0f} {len(rows):7} {same:9} {len(wrong):7}", flush=True)
         for score, sentence in wrong.items():
             print(f"{'':20} {score}: {sentence}", flush=True)
         status = status or int(bool(wrong))
@@ -163,6 +155,8 @@ def shown_equal(words: list[str]) -> None:
         sys.exit('First say how it was shown: python -m benchmarks --shown-equal "weights compared to the bit" NAME …')
     for name in storing.known(names, files()):
         stored = storing.read(files()[name])
+        for key, value in (("date", provenance.today()), ("commit", provenance.commit()), ("modules", {})):
+            stored.setdefault(key, value)  # a file that was stored before files said where they come from
         changed = provenance.changes(stored["modules"], module_of(name))
         if not changed:
             print(f"{name}: nothing has changed since {stored['date']}") if names else None

@@ -33,11 +33,11 @@ def today() -> str:
     return datetime.date.today().isoformat()
 
 
-def commit() -> str:
-    """The short hash of the commit that is checked out; "… and changes" if its code was changed since."""
+def commit(folders: tuple[str, ...] = OURS) -> str:
+    """The short hash of the commit that is checked out; "… and changes" if these folders have been changed since."""
     try:
         found = _git("rev-parse", "--short", "HEAD")
-        return found + " and changes" * bool(_git("status", "--porcelain", "--", *OURS))
+        return found + " and changes" * bool(_git("status", "--porcelain", "--", *folders))
     except (OSError, subprocess.CalledProcessError):
         return "unknown, no git"
 
@@ -58,6 +58,7 @@ def digests(module: str) -> dict[str, str]:
     return {name: digest(_file(name).read_text(encoding="utf-8")) for name in sorted(used_by(module))}
 
 
+@cache
 def digest(source: str) -> str:
     """12 hexadecimal digits that change when the source computes something else."""
     return hashlib.sha256(_computed(ast.parse(source)).encode()).hexdigest()[:12]
@@ -119,6 +120,8 @@ def _imports(tree: ast.Module) -> dict[str, str]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found[alias.asname or alias.name] = alias.name
+                if not alias.asname:  # import a.b gives the name a, too
+                    found.setdefault(head := alias.name.split(".")[0], head)
         elif isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     return {name: source for name, source in found.items() if source.split(".")[0] in OURS}
