@@ -17,8 +17,8 @@ _PACKAGE = Path(__file__).resolve().parent
 def data_path(*parts: str) -> Path:
     """The path of a file or folder that ships with segedu. Lesson 07.
 
-    It is looked for in the folder `data` of the clone, then in the installed package (`segedu/_data`,
-    put there with the wheel).
+    It is looked for in the folder `data` of the clone, then in the installed package
+    (`segedu/_data`, put there with the wheel).
 
     Args:
         parts: names from there on: "cards", "camvid.md".
@@ -83,9 +83,10 @@ def _stored(name: str) -> dict:
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """A `with` block that writes a file wholly or not at all. Lesson 04.
 
-    Hands out the path of a temporary file in the same folder with the same suffix, for the block to
-    write. At the end it takes the place of `path` in one step, once its bytes are on the disk. If the
-    block raises, the temporary file is removed, and whatever stood at `path` before stands there still.
+    Hands out the path of a temporary file in the same folder with the same suffix, for the block
+    to write. At the end it takes the place of `path` in one step, once its bytes are on the disk.
+    If the block raises, the temporary file is removed, and whatever stood at `path` before stands
+    there still.
 
     Args:
         path: of the file; its folder is made if need be.
@@ -106,7 +107,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def replace(temporary: Path, path: Path) -> None:
-    """Put a finished file in the place of another, in one step, once its bytes are on the disk. Lesson 04.
+    """Put a finished file in the place of another, in one step. Lesson 04.
+
+    Its bytes are on the disk before that.
 
     Args:
         temporary: the finished file; there is none under this name afterwards.

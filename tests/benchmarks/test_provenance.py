@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from benchmarks import checking, provenance, storing
 from benchmarks.provenance import digest
+from segedu import resources
 
 FILES = checking.files()
 
@@ -33,6 +35,26 @@ def test_the_modules_of_a_stored_file_compute_what_they_did(name):
 def test_all_files_are_looked_at():
     claims = "claims"  # of tools/prove.py: what lessons assert, not what was measured
     assert {path.stem for path in storing.RESULTS.glob("*.json")} == {claims, *FILES}
+
+
+# What lessons print
+
+
+NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
+TO_DO = {"02_scores", "04_training"}
+READS = re.compile(r'(?:stored_runs\(|data_path\("results", )"(\w+?)(?:\.json)?"')
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_cell_that_reads_stored_numbers_prints_when_they_were_recorded(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        names = READS.findall(cell.source) if cell.cell_type == "code" else []
+        said = "".join(output.get("text", "") for output in cell.get("outputs", []))
+        for name in names if path.stem not in TO_DO else []:
+            assert f'segedu.resources.recorded("{name}")' in cell.source
+            assert resources.recorded(name) in said, (
+                f"run the lesson again: python -m tools.store_notebooks {path.stem}"
+            )
 
 
 # Digests
