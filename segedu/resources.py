@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 
 import torch
@@ -36,17 +36,47 @@ def data_path(*parts: str) -> Path:
 
 
 def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
-    """{arm: {score: (seeds,) float32}}: what a measurement that ships has found. Lesson 02.
+    """{arm: {score: (seeds,) float32}} of what a measurement that ships has found. Lessons 02 to 13.
 
     Args:
-        name: of the file data/results/NAME.json.
+        name: of the file in data/results, without its ending: "06_few".
         scale: what every score is multiplied by: 100 for %.
 
     Raises:
-        FileNotFoundError: where no such file ships.
+        FileNotFoundError: no such file ships.
+
+    Example:
+        few = segedu.resources.stored_runs("06_few", scale=100)
+        few["U-Net, 8 streets"]["mean_iou"].mean()  # in %
     """
-    arms = json.loads(data_path("results", f"{name}.json").read_text(encoding="utf-8"))["arms"]
+    arms = _stored(name)["arms"]
     return {arm: {score: scale * torch.tensor(row) for score, row in scores.items()} for arm, scores in arms.items()}
+
+
+def recorded(name: str) -> str:
+    """When a measurement that ships was made: "recorded 2026-11-22, 10 runs each". Lessons 02 to 13.
+
+    Args:
+        name: of the file in data/results, without its ending: "06_few".
+
+    Returns:
+        The day, and how many runs each arm has: one from each seed, or on each clip.
+
+    Raises:
+        FileNotFoundError: no such file ships.
+
+    Example:
+        print(segedu.resources.recorded("06_few"))
+    """
+    stored = _stored(name)
+    rows = (row for arm in stored.get("arms", {}).values() for row in arm.values() if isinstance(row, Sized))
+    runs = sorted({len(row) for row in rows})
+    told = f", {'–'.join(map(str, [runs[0], *runs[1:][-1:]]))} runs each" if runs else ""
+    return f"recorded {stored['date']}{told}"
+
+
+def _stored(name: str) -> dict:
+    return json.loads(data_path("results", f"{name}.json").read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager

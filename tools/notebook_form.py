@@ -57,7 +57,7 @@ _PATHS = re.compile(r"(?<![\w.:/~-])/(?:home|root|work|tmp|Users|content|opt|usr
 _DEBRIS = {
     "a progress bar": re.compile(r"\d ?it/s|s/it\b|\d%\||█"),
     "a time of day": re.compile(r"\b[0-2]?\d:[0-5]\d:[0-5]\d\b"),
-    "a date": re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b"),
+    "a date": re.compile(r"(?<!recorded )\b20\d\d-[01]\d-[0-3]\d\b"),  # that of a stored measurement changes with it
     "an address in memory": re.compile(r"\bat 0x[0-9a-f]{6,}"),
     "an overwritten line": re.compile(r"\r(?!\n)"),
 }
@@ -71,6 +71,7 @@ _CLOSING_CELLS = 8
 
 
 def tags(cell) -> list[str]:
+    """The tags of a cell."""
     return cell["metadata"].get("tags", [])
 
 
@@ -80,10 +81,12 @@ def asks(cell) -> bool:
 
 
 def code(notebook) -> list:
+    """The code cells."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def prose(cells) -> str:
+    """All Markdown of these cells, as one text."""
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
@@ -93,6 +96,7 @@ def lines(cell) -> int:
 
 
 def has_image(output) -> bool:
+    """Whether an output shows a picture."""
     return any(kind.startswith("image/") for kind in output.get("data", {}))
 
 
@@ -114,6 +118,7 @@ def _start(cell) -> str:
 
 
 def executed_in_order(notebook, name):
+    """The cells are stored as run once, from top to bottom."""
     counts = [cell.execution_count for cell in code(notebook)]
     if not counts:
         return ["it has no code cells"]
@@ -121,6 +126,7 @@ def executed_in_order(notebook, name):
 
 
 def plain_metadata(notebook, name):
+    """The notebook's metadata are the runner's, and no two cells share an id."""
     complaints = [] if notebook.metadata == METADATA else [f"metadata {sorted(notebook.metadata)}: use the runner's"]
     if len({cell.id for cell in notebook.cells}) < len(notebook.cells):
         complaints.append("two cells have the same id")
@@ -128,6 +134,7 @@ def plain_metadata(notebook, name):
 
 
 def no_widgets(notebook, name):
+    """No stored output is a widget, which shows nothing on GitHub."""
     return [
         f"a widget, which shows nothing on GitHub, is stored in {_start(cell)}"
         for cell in code(notebook)
@@ -136,6 +143,7 @@ def no_widgets(notebook, name):
 
 
 def errors_only_where_intended(notebook, name):
+    """A cell that stores an error is tagged raises-exception, and the other way round."""
     complaints = []
     for cell in code(notebook):
         failed = any(output.output_type == "error" for output in cell.outputs)
@@ -147,6 +155,7 @@ def errors_only_where_intended(notebook, name):
 
 
 def nothing_of_the_machine(notebook, name):
+    """No path, warning, time or other trace of the machine is stored."""
     complaints = []
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
@@ -162,6 +171,7 @@ def nothing_of_the_machine(notebook, name):
 
 
 def set_up_cell(notebook, name):
+    """The first code cell is the set-up cell, to the letter."""
     tagged = [cell for cell in notebook.cells if "setup" in tags(cell)]
     if len(tagged) != 1 or tagged[0] is not code(notebook)[0]:
         return ["exactly the first code cell must be tagged setup"]
@@ -169,6 +179,7 @@ def set_up_cell(notebook, name):
 
 
 def opening(notebook, name):
+    """The first cell has a title, aims, needs, minutes, and the badge."""
     first = notebook.cells[0]
     if first.cell_type != "markdown" or not first.source.startswith("# "):
         return ["the first cell must be Markdown and begin with the title, '# …'"]
@@ -184,6 +195,7 @@ def opening(notebook, name):
 
 
 def closing(notebook, name):
+    """The last cells have a recap, the differences from the papers, and references with sections."""
     text = prose(notebook.cells[-_CLOSING_CELLS:])
     headings = {
         what: re.search(rf"^#+ .*(?:{pattern}).*$", text, re.IGNORECASE | re.MULTILINE)
@@ -197,6 +209,7 @@ def closing(notebook, name):
 
 
 def predictions(notebook, name):
+    """The reader predicts at least three times, and the answers are folded."""
     asked = sum(cell.source.count("check.guess(") for cell in code(notebook))
     complaints = [] if asked >= 3 else [f"{asked} predictions (check.guess), at least 3 are wanted"]
     for cell in filter(asks, notebook.cells):
@@ -206,6 +219,7 @@ def predictions(notebook, name):
 
 
 def proofs(notebook, name):
+    """Claims are asserted in cells tagged proof, folded, below a reading in words."""
     claims, complaints, before = 0, [], None
     for cell in notebook.cells:
         count = len(_ASSERT.findall(cell.source)) if cell.cell_type == "code" else 0
@@ -224,6 +238,7 @@ def proofs(notebook, name):
 
 
 def sizes(notebook, name):
+    """Cells and file are small enough to be read and loaded."""
     counts = [lines(cell) for cell in code(notebook)] or [0]
     kilobytes = len(nbformat.writes(notebook).encode()) / 1000
     complaints = []
@@ -237,6 +252,7 @@ def sizes(notebook, name):
 
 
 def early_picture(notebook, name):
+    """A picture comes soon."""
     read = 0
     for cell in code(notebook):
         read += lines(cell)
@@ -246,6 +262,7 @@ def early_picture(notebook, name):
 
 
 def pictures_in_words(notebook, name):
+    """Every picture has an alternative text and a caption, and needs no network."""
     complaints = []
     for cell in code(notebook):
         for output, following in zip(cell.outputs, [*cell.outputs[1:], None], strict=False):
@@ -264,6 +281,7 @@ def pictures_in_words(notebook, name):
 
 
 def real_data_stays_out(notebook, name):
+    """Nothing of real data is stored."""
     tagged = [cell for cell in code(notebook) if "real-data" in tags(cell)]
     complaints = [
         f"a picture in {_start(cell)}, which is tagged real-data"

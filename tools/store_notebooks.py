@@ -141,6 +141,7 @@ def be_a_plain_machine(scratch: Path, avx2: bool) -> None:
 
 
 def main() -> int:
+    """Run the lessons and store their outputs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of lessons' names; all lessons if none")
     parser.add_argument("--avx2", action="store_true", help="as slow as a laptop, to measure its minutes")
