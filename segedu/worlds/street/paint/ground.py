@@ -19,9 +19,7 @@ def paint_sky(canvas: Canvas, weather: Weather) -> None:
     rows = np.arange(horizon)
     light = looks.clouds(canvas.width)[rows * 240 // canvas.height + weather.cloud_place & 255] * weather.clouds
     light += (128 - (horizon - rows) * (weather.gradient / horizon))[:, None]
-    np.maximum(light, np.full(canvas.width, 20.0), out=light)  # numpy is slower with a number than with a row of it
-    np.minimum(light, np.full(canvas.width, 255.0), out=light)
-    canvas.light[:horizon] = light
+    canvas.light[:horizon] = np.clip(light, 20, 255)
 
 
 def paint_ground(canvas: Canvas, ground: Ground) -> None:
@@ -43,7 +41,7 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
     first = len(canvas.objects)
     for label, colour in ground.strips:
         canvas.add(label, {OWN: colour, RED: KERB_YELLOW}, ground.gain)
-    fade = np.minimum(np.maximum(36 / z, 3), 14).astype(np.int16)  # far away, grain averages out
+    fade = np.clip(36 / z, 3, 14).astype(np.int16)  # far away, grain averages out
     grain = _noise(92, 128, x * 24, z * 24)
     grain *= fade
     grain >>= 8
@@ -51,9 +49,7 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
     patches >>= 5
     codes = patches * np.int16(ground.patches)
     codes += grain
-    np.maximum(codes, np.full(canvas.width, -13, np.int16), out=codes)
-    np.minimum(codes, np.full(canvas.width, 14, np.int16), out=codes)
-    codes += code(OWN)
+    codes = np.clip(codes, -13, 14) + code(OWN)
     close = int((z > 14).sum())  # only near by can joints between slabs be seen
     across, along = (x[close:] * 16).astype(np.int32), (z[close:] * 16).astype(np.int32)
     joints = (across // 12 * 12 == across) | (along // 12 * 12 == along)
@@ -82,7 +78,7 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
 def _noise(seed: int, coarsest: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Noise (rows, columns) int16 at the places x (rows, columns), z (rows, 1)."""
     place = (z.astype(np.int32) & 255) * 256 + (x.astype(np.int32) & 255)
-    return looks.flat_noise(seed, coarsest).take(place, mode="clip")  # no check of the range: sooner
+    return looks.flat_noise(seed, coarsest).take(place, mode="clip")  # no check of the range: faster
 
 
 def _paint_mark(codes: np.ndarray, mark: Mark, x: np.ndarray, z: np.ndarray, worn: np.ndarray) -> None:
@@ -120,8 +116,8 @@ def darken_ground(canvas: Canvas, spots: list[Spot]) -> None:
     depth = scale / (runs(top, height) + (0.5 - canvas.horizon))
     centre = canvas.middle + canvas.focal * canvas.across(x, depth) / depth
     reach = canvas.focal * across / depth + 1
-    left = np.minimum(np.maximum(np.minimum.reduceat(centre - reach, starts), 0), canvas.width).astype(np.int32)
-    right = np.minimum(np.maximum(np.maximum.reduceat(centre + reach, starts), 0), canvas.width).astype(np.int32)
+    left = np.clip(np.minimum.reduceat(centre - reach, starts), 0, canvas.width).astype(np.int32)
+    right = np.clip(np.maximum.reduceat(centre + reach, starts), 0, canvas.width).astype(np.int32)
     width = right - left  # of the box around a spot; from here on, one number a pixel
     columns = width.take(spot)
     dark = runs(left.take(spot), columns) + 0.5
@@ -129,10 +125,7 @@ def darken_ground(canvas: Canvas, spots: list[Spot]) -> None:
     dark *= np.repeat(depth / (canvas.focal * across), columns)
     dark *= dark
     dark += np.repeat(((depth - z) / along) * ((depth - z) / along), columns)
-    dark *= -2
-    dark += 2
-    np.maximum(dark, np.zeros_like(dark), out=dark)
-    np.minimum(dark, np.ones_like(dark), out=dark)
+    dark = np.clip(2 - 2 * dark, 0, 1)
     dark *= np.repeat(256 * strength, columns)
     kept = 256 - dark.astype(np.uint16)
     place = 0

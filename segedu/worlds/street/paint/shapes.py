@@ -32,7 +32,7 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape], *, rough: bool = False) ->
     count = np.array([len(shape.corners) for shape in shapes])
     start = np.cumsum(count) - count
     # Kept small, because Pillow counts in few bits; the slant of edges to corners so far off does not matter.
-    corners = np.minimum(np.maximum(np.concatenate([shape.corners for shape in shapes]), -3000), 9000)
+    corners = np.clip(np.concatenate([shape.corners for shape in shapes]), -3000, 9000)
     corners = np.floor(corners + 0.5).astype(np.int32)
     low = np.maximum(np.minimum.reduceat(corners, start), 0)
     high = np.minimum(np.maximum.reduceat(corners, start) + 1, (canvas.width, canvas.height))

@@ -52,7 +52,7 @@ def paint_sprites(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
         if what.min() >= number * 256:
             continue
         pick_x = codes.shape[1] - 1 - pick_x if thing.mirrored else pick_x
-        codes = codes.take(pick_y, 0, mode="clip").take(pick_x, 1, mode="clip")  # no check of the range: sooner
+        codes = codes.take(pick_y, 0, mode="clip").take(pick_x, 1, mode="clip")  # no check of the range: faster
         if thing.kind in looks.VEILED:
             veil = canvas.veil[place]
             np.copyto(veil, number, where=(codes > HOLE) & (codes < 0) & (veil < number))
