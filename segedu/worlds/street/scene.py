@@ -6,6 +6,7 @@ x: to the right of the middle of the road, y: up, z: ahead of the camera. Traffi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 from segedu.labels import STREET
@@ -13,8 +14,19 @@ from segedu.worlds.chance import Colour
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
 WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")
-# Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
-OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
+
+
+class Material(IntEnum):
+    """What a part of an object is made of; the object names the colours of its materials."""
+
+    OWN = 1  # the paint of a car, a coat, a wall, leaves
+    TRIM = 2  # frames of windows, trousers, the trunk of a tree
+    ACCENT = 3  # doors and shop fronts, hair, the rim of a sign
+    GLASS = 4
+    DARK = 5
+    LIGHT = 6
+    EXTRA = 7  # skin, yellow lines on a road; of all else red, as the tail lamps of cars
+
 
 # Colours of things, of which each thing takes its own shade.
 # fmt: off

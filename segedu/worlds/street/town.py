@@ -5,25 +5,22 @@ from __future__ import annotations
 from segedu.labels import IGNORE_INDEX
 from segedu.worlds.chance import Chance
 from segedu.worlds.street.scene import (
-    ACCENT,
     BARRIERS,
     BUILDING,
     FENCE,
     FRAMES,
-    GLASS,
     LEAVES,
-    OWN,
     PAVEMENT,
     ROAD,
     ROOFS,
     SHOPS,
     TREE,
-    TRIM,
     TWIGS,
     WALLS,
     Camera,
     Ground,
     Mark,
+    Material,
     Spot,
     Thing,
     Wall,
@@ -165,7 +162,7 @@ class Town:
         if chance.happens(0.12 if kind == "shops" else 0.85):
             barrier = chance.pick(list(BARRIERS)[:3] if kind == "shops" else list(BARRIERS))
             height, options = BARRIERS[barrier]
-            paint = {OWN: chance.near(chance.pick(options)), TRIM: chance.near((150, 144, 134))}
+            paint = {Material.OWN: chance.near(chance.pick(options)), Material.TRIM: chance.near((150, 144, 134))}
             height *= b(0.9, 1.15)
         storeys, z = chance.whole(2, 5), b(-6, 3)
         built = {"shops": 0.96, "homes": 0.8, "open": 0.3, "yard": 0.4}[kind]
@@ -224,10 +221,10 @@ class Town:
             parts.append(tuple(names))
         top, depth, own = storeys * b(2.6, 3.3) + b(0, 1), b(7, 11), chance.near(chance.pick(WALLS))
         colours = {
-            OWN: own,
-            TRIM: chance.near(chance.pick(FRAMES)),
-            ACCENT: chance.near(chance.pick(SHOPS)),
-            GLASS: chance.near((88, 98, 108), 0.35),
+            Material.OWN: own,
+            Material.TRIM: chance.near(chance.pick(FRAMES)),
+            Material.ACCENT: chance.near(chance.pick(SHOPS)),
+            Material.GLASS: chance.near((88, 98, 108), 0.35),
         }
         rise = b(1.5, 3.2) if chance.happens(0.55 if kind == "shops" else 0.8) else 0.0
         roof = (rise, depth / 2, chance.near(chance.pick(ROOFS))) if rise else None
@@ -279,9 +276,9 @@ class Town:
                     line = [((f"sash{wall}", chance.whole(0, 3)), (f"sash{wall}", chance.whole(0, 3)))] * storeys
                     line[0] = ((f"shop{wall}", 0), (f"door{wall}", 0))
                     colours = {
-                        OWN: chance.near(chance.pick(WALLS)),
-                        TRIM: chance.pick(FRAMES),
-                        ACCENT: chance.pick(SHOPS),
+                        Material.OWN: chance.near(chance.pick(WALLS)),
+                        Material.TRIM: chance.pick(FRAMES),
+                        Material.ACCENT: chance.pick(SHOPS),
                     }
                     self.items.append(
                         Wall(
@@ -298,7 +295,7 @@ class Town:
                         )
                     )
                 else:
-                    leaves = {OWN: chance.near(chance.pick(LEAVES + TWIGS))}
+                    leaves = {Material.OWN: chance.near(chance.pick(LEAVES + TWIGS))}
                     self.items.append(
                         Wall(
                             TREE,
@@ -321,7 +318,10 @@ class Town:
             return
         style = chance.whole(0, 14) if style is None else style
         bare = style > 8
-        colours = {OWN: chance.near(chance.pick(TWIGS if bare else LEAVES), 0.4), TRIM: chance.near((84, 72, 60), 0.3)}
+        colours = {
+            Material.OWN: chance.near(chance.pick(TWIGS if bare else LEAVES), 0.4),
+            Material.TRIM: chance.near((84, 72, 60), 0.3),
+        }
         gain = (self._light_at(x, z) + 1) / 2 * chance.between(0.8, 1.7 if bare else 1.4)
         self._thing(
             "bare tree" if bare else "tree", TREE, x, z, height, style, colours, gain=gain, mirrored=chance.happens(0.5)

@@ -7,22 +7,18 @@ import numpy as np
 from segedu.labels import IGNORE_INDEX
 from segedu.worlds.chance import Chance, Colour
 from segedu.worlds.street.scene import (
-    ACCENT,
     BICYCLIST,
     CAR,
     COATS,
-    GLASS,
     HAIR,
     METAL,
-    OWN,
     PAINTS,
     PEDESTRIAN,
     POLE,
     SIGN,
-    SKIN,
     SKINS,
-    TRIM,
     TROUSERS,
+    Material,
     Scene,
     Weather,
 )
@@ -77,7 +73,11 @@ class Street(Town):
             if style == "bus"
             else chance.pick(PAINTS)
         )
-        colours = {OWN: chance.near(paint), ACCENT: (190, 160, 50), GLASS: chance.near((60, 68, 76), 0.4)}
+        colours = {
+            Material.OWN: chance.near(paint),
+            Material.ACCENT: (190, 160, 50),
+            Material.GLASS: chance.near((60, 68, 76), 0.4),
+        }
         self._thing("car", CAR, x, z, 1.5, style, colours, turn=turn, parked=parked)
         self._spot(x, z, half * abs(turn[0]) + abs(turn[1]) + 0.25, along + 0.2, 0.62, self.ids)
 
@@ -127,7 +127,7 @@ class Street(Town):
 
     def _furniture(self, side: int) -> None:
         chance, b, sign, kerb = self.chance, self.chance.between, SIGNS[side], self.kerbs[side]
-        metal = {OWN: chance.near(chance.pick(METAL))}
+        metal = {Material.OWN: chance.near(chance.pick(METAL))}
         if chance.happens(0.75):
             z, step, height, x = (
                 b(5, 30),
@@ -142,7 +142,7 @@ class Street(Town):
         for _ in range(chance.count(2.2 * self.clutter)):
             self._sign(kerb, self._ahead(7, 62), metal)
         if chance.happens(0.2 * self.clutter):  # bollards
-            z, paint = b(5, 20), {OWN: chance.pick(((30, 30, 32), (120, 118, 112)))}
+            z, paint = b(5, 20), {Material.OWN: chance.pick(((30, 30, 32), (120, 118, 112)))}
             for k in range(chance.whole(3, 9)):
                 self._thing("pole", POLE, kerb, z + 1.8 * k, 0.95, "plain", paint, width=0.14)
         if self.kinds[side] == "shops":  # boards that hang out from the houses
@@ -159,7 +159,9 @@ class Street(Town):
                     above=b(2.6, 4.2),
                 )
         for _ in range(chance.count(0.35 * self.clutter)):  # a bin, a letter box, a cone: no class has a place for them
-            paint = {OWN: chance.near(chance.pick([(40, 44, 42), (150, 40, 36), (70, 74, 70), (40, 60, 50)]), 0.3)}
+            paint = {
+                Material.OWN: chance.near(chance.pick([(40, 44, 42), (150, 40, 36), (70, 74, 70), (40, 60, 50)]), 0.3)
+            }
             x = sign * b(self.half + 0.3, self.paths[side])
             self._thing("box", IGNORE_INDEX, x, self._ahead(6, 46), b(0.7, 1.4), chance.whole(0, 3), paint)
 
@@ -168,7 +170,10 @@ class Street(Town):
         ground = chance.pick(
             [(230, 228, 220), (30, 90, 60), (40, 70, 140), (214, 180, 60), (40, 40, 42), (150, 40, 40)]
         )
-        return {OWN: chance.near(ground, 0.15), ACCENT: (40, 40, 44) if sum(ground) > 380 else (226, 226, 220)}
+        return {
+            Material.OWN: chance.near(ground, 0.15),
+            Material.ACCENT: (40, 40, 44) if sum(ground) > 380 else (226, 226, 220),
+        }
 
     def _sign(self, x: float, z: float, metal: dict) -> None:
         chance = self.chance
@@ -176,7 +181,10 @@ class Street(Town):
             return
         style, top = chance.pick((0, 0, 1, 2, 4, 4, 5, 6)), chance.between(2.2, 3.3)
         height = (1.0 if style == 6 else 0.7) * chance.between(0.8, 1.25)
-        red, blue = {OWN: (226, 226, 220), ACCENT: (178, 36, 34)}, {OWN: (36, 70, 150), ACCENT: (36, 70, 150)}
+        red, blue = (
+            {Material.OWN: (226, 226, 220), Material.ACCENT: (178, 36, 34)},
+            {Material.OWN: (36, 70, 150), Material.ACCENT: (36, 70, 150)},
+        )
         self._thing("pole", POLE, x, z + 0.02, top, "plain", metal, width=0.08)
         self._thing(
             "sign", SIGN, x, z, height, style, {0: red, 1: blue, 2: red}.get(style) or self._board(), above=top - height
@@ -187,9 +195,9 @@ class Street(Town):
         if not chance.happens((0.6 if self.junction[0] < END else 0.25) * min(1, self.clutter)):
             return
         z = self.junction[0] - 1 if self.junction[0] < END else chance.between(9, 40)
-        lamp = {ACCENT: chance.pick(((220, 40, 30), (40, 200, 120), (60, 20, 20)))}
+        lamp = {Material.ACCENT: chance.pick(((220, 40, 30), (40, 200, 120), (60, 20, 20)))}
         for x in self.kerbs:
-            self._thing("pole", POLE, x, z + 0.02, 3.0, "plain", {OWN: (60, 62, 64)}, width=0.12)
+            self._thing("pole", POLE, x, z + 0.02, 3.0, "plain", {Material.OWN: (60, 62, 64)}, width=0.12)
             self._thing("sign", SIGN, x, z, 1.05, 3, lamp, gain=1.0, above=2.1)
 
     def _people(self) -> None:
@@ -215,12 +223,17 @@ class Street(Town):
     def _clothes(self) -> dict[int, Colour]:
         return {
             material: self.chance.near(self.chance.pick(options))
-            for material, options in ((OWN, COATS), (TRIM, TROUSERS), (ACCENT, HAIR), (SKIN, SKINS))
+            for material, options in (
+                (Material.OWN, COATS),
+                (Material.TRIM, TROUSERS),
+                (Material.ACCENT, HAIR),
+                (Material.EXTRA, SKINS),
+            )
         }
 
     def _cyclist(self, x: float, z: float, style: int) -> None:
         chance, colours = self.chance, self._clothes()
         if chance.happens(0.15):
-            colours[OWN] = (180, 200, 60)  # a vest that is meant to be seen
+            colours[Material.OWN] = (180, 200, 60)  # a vest that is meant to be seen
         self._thing("cyclist", BICYCLIST, x, z, chance.between(1.6, 1.85), style, colours, mirrored=chance.happens(0.5))
         self._spot(x, z, 0.9 if style < 2 else 0.35, 0.4 if style < 2 else 0.9, 0.45, self.ids)

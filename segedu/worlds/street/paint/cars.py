@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.worlds.street.paint.looks import ACCENT, DARK, GLASS, LIGHT, OWN, RED, code
+from segedu.worlds.street.paint.codes import code
+from segedu.worlds.street.scene import Material
 
 # The outline from the side, from the front bumper over the roof to the rear one: (metres ahead of the middle, height);
 # the width. The windscreen follows the third corner, the rear window the fifth.
@@ -45,27 +46,27 @@ def _faces(style: str) -> list[tuple[int, tuple, list]]:
         face(fill, normal, [(t0, -side, y0), (t0, side, y0), (t1, side, y1), (t1, -side, y1)])
 
     for t, normal in ((nose, (1, 0, 0)), (tail, (-1, 0, 0))):  # the dark below the bumpers
-        across(code(DARK, 5), normal, (t, 0.08), (t, low), 0.9)
+        across(code(Material.DARK, 5), normal, (t, 0.08), (t, low), 0.9)
     for k, ((t0, y0), (t1, y1)) in enumerate(itertools.pairwise(outline)):  # bonnet, windscreen, roof, …
         normal = (y1 - y0, 0, t0 - t1)
         flat = abs(y1 - y0) < 0.35 * abs(t1 - t0)
-        across(code(OWN, 23 if flat else 15), normal, (t0, y0), (t1, y1), 1)
+        across(code(Material.OWN, 23 if flat else 15), normal, (t0, y0), (t1, y1), 1)
         if k in (WINDSCREEN, REAR_WINDOW):
             a, b = 0.1, 0.9 if k == WINDSCREEN else 0.75
             start, end = (t0 + a * (t1 - t0), y0 + a * (y1 - y0)), (t0 + b * (t1 - t0), y0 + b * (y1 - y0))
-            across(code(GLASS, 9), normal, start, end, 0.85)
+            across(code(Material.GLASS, 9), normal, start, end, 0.85)
     for side in (-1, 1):
         _flank(lambda fill, points, s=side: face(fill, (0, s, 0), [(t, s, y) for t, y in points]), outline, belt, top)
     ends = (
-        (nose, outline[1][1], code(LIGHT, 17), code(LIGHT, 14)),
-        (tail, outline[-2][1], code(RED, 18), code(ACCENT)),
+        (nose, outline[1][1], code(Material.LIGHT, 17), code(Material.LIGHT, 14)),
+        (tail, outline[-2][1], code(Material.EXTRA, 18), code(Material.ACCENT)),
     )
     for t, shoulder, lamp, plate in ends:
-        boxes = [(code(DARK, 14), -1, 1, low, low + 0.13), (plate, -0.3, 0.3, low + 0.16, low + 0.29)]
+        boxes = [(code(Material.DARK, 14), -1, 1, low, low + 0.13), (plate, -0.3, 0.3, low + 0.16, low + 0.29)]
         if t > 0:
-            boxes.append((code(DARK, 12), -0.5, 0.5, shoulder - 0.22, shoulder - 0.1))  # the grille
+            boxes.append((code(Material.DARK, 12), -0.5, 0.5, shoulder - 0.22, shoulder - 0.1))  # the grille
         for side in (-1, 1):
-            boxes.append((code(DARK, 5), side * 0.95, side * 0.68, 0.0, low))  # a tyre
+            boxes.append((code(Material.DARK, 5), side * 0.95, side * 0.68, 0.0, low))  # a tyre
             boxes.append((lamp, side * 0.97, side * 0.66, shoulder - 0.26, shoulder - 0.06))
         for fill, left, right, bottom, high in boxes:
             corners = [(t, left, bottom), (t, right, bottom), (t, right, high), (t, left, high)]
@@ -76,9 +77,9 @@ def _faces(style: str) -> list[tuple[int, tuple, list]]:
 def _flank(paint, outline: list, belt: float, top: float) -> None:
     """One side of a car: body, sill, windows, wheels."""
     (nose, low), (tail, _) = outline[0], outline[-1]
-    paint(code(DARK, 6), [(nose * 0.92, 0.06), (nose, low), (tail, low), (tail * 0.92, 0.06)])
-    paint(code(OWN, 13), outline)
-    paint(code(OWN, 9), [(nose, low), (nose, low + 0.12), (tail, low + 0.12), (tail, low)])
+    paint(code(Material.DARK, 6), [(nose * 0.92, 0.06), (nose, low), (tail, low), (tail * 0.92, 0.06)])
+    paint(code(Material.OWN, 13), outline)
+    paint(code(Material.OWN, 9), [(nose, low), (nose, low + 0.12), (tail, low + 0.12), (tail, low)])
     front, roof = outline[WINDSCREEN], outline[WINDSCREEN + 1]
     rear_top, rear = outline[REAR_WINDOW], outline[REAR_WINDOW + 1]
     panes = [(front[0] - 0.15, belt + 0.02), (roof[0] - 0.1, roof[1] - 0.1)]
@@ -86,12 +87,12 @@ def _flank(paint, outline: list, belt: float, top: float) -> None:
         panes += [(roof[0] - 1, roof[1] - 0.1), (roof[0] - 1, belt + 0.02)]
     else:
         panes += [(rear_top[0] + 0.12, rear_top[1] - 0.1), (rear[0] + 0.35, max(rear[1], belt) + 0.02)]
-    paint(code(GLASS, 7), panes)
+    paint(code(Material.GLASS, 7), panes)
     for t in range(-4, 5, 2) if top > 2.5 else (0,) if top < 2 else ():  # the posts between windows
-        paint(code(OWN, 11), [(t - 0.1, belt), (t, belt), (t, top - 0.08), (t - 0.1, top - 0.08)])
+        paint(code(Material.OWN, 11), [(t - 0.1, belt), (t, belt), (t, top - 0.08), (t - 0.1, top - 0.08)])
     radius = 0.32 if top < 2 else 0.4
     for t in (nose * 0.64, tail * 0.62):
-        for part, fill in ((1.2, code(DARK, 5)), (1, code(DARK, 11)), (0.6, code(LIGHT, 9))):
+        for part, fill in ((1.2, code(Material.DARK, 5)), (1, code(Material.DARK, 11)), (0.6, code(Material.LIGHT, 9))):
             paint(fill, [(t + radius * part * x, radius + radius * part * y) for x, y in CIRCLE])
 
 

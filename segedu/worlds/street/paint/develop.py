@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from segedu.worlds.street.paint.canvas import Canvas
-from segedu.worlds.street.paint.looks import DARK, GLASS, LIGHT, RED
-from segedu.worlds.street.scene import Weather
+from segedu.worlds.street.scene import Material, Weather
 
 PALETTE = np.zeros((8, 3))  # of an object that names no colours of its own
-PALETTE[[DARK, LIGHT, GLASS, RED]] = (28, 28, 30), (235, 235, 230), (70, 78, 86), (150, 24, 20)
+PALETTE[[Material.DARK, Material.LIGHT, Material.GLASS, Material.EXTRA]] = (
+    (28, 28, 30),
+    (235, 235, 230),
+    (70, 78, 86),
+    (150, 24, 20),
+)
 
 
 def develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.ndarray:

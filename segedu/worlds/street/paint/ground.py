@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint import textures
 from segedu.worlds.street.paint.canvas import NEAR, Canvas, runs
-from segedu.worlds.street.paint.looks import LIGHT, OWN, RED, code
-from segedu.worlds.street.scene import Ground, Mark, Spot, Weather
+from segedu.worlds.street.paint.codes import code
+from segedu.worlds.street.scene import Ground, Mark, Material, Spot, Weather
 
 KERB_YELLOW = (176, 150, 70)
 
 
 def paint_sky(canvas: Canvas, weather: Weather) -> None:
-    canvas.add(0, {OWN: weather.sky})
-    canvas.what[:] = code(OWN)
+    canvas.add(0, {Material.OWN: weather.sky})
+    canvas.what[:] = code(Material.OWN)
     horizon = min(max(int(canvas.horizon) + 2, 1), canvas.height)
     rows = np.arange(horizon)
-    light = looks.clouds(canvas.width)[rows * 240 // canvas.height + weather.cloud_place & 255] * weather.clouds
+    light = textures.clouds(canvas.width)[rows * 240 // canvas.height + weather.cloud_place & 255] * weather.clouds
     light += (128 - (horizon - rows) * (weather.gradient / horizon))[:, None]
     canvas.light[:horizon] = np.clip(light, 20, 255)
 
@@ -40,7 +40,7 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
     on_road = strip == ground.road
     first = len(canvas.objects)
     for label, colour in ground.strips:
-        canvas.add(label, {OWN: colour, RED: KERB_YELLOW}, ground.gain)
+        canvas.add(label, {Material.OWN: colour, Material.EXTRA: KERB_YELLOW}, ground.gain)
     fade = np.clip(36 / z, 3, 14).astype(np.int16)  # far away, grain averages out
     grain = _noise(92, 128, x * 24, z * 24)
     grain *= fade
@@ -49,7 +49,7 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
     patches >>= 5
     codes = patches * np.int16(ground.patches)
     codes += grain
-    codes = np.clip(codes, -13, 14) + code(OWN)
+    codes = np.clip(codes, -13, 14) + code(Material.OWN)
     close = int((z > 14).sum())  # only near by can joints between slabs be seen
     across, along = (x[close:] * 16).astype(np.int32), (z[close:] * 16).astype(np.int32)
     joints = (across // 12 * 12 == across) | (along // 12 * 12 == along)
@@ -78,7 +78,7 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
 def _noise(seed: int, coarsest: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Noise (rows, columns) int16 at the places x (rows, columns), z (rows, 1)."""
     place = (z.astype(np.int32) & 255) * 256 + (x.astype(np.int32) & 255)
-    return looks.flat_noise(seed, coarsest).take(place, mode="clip")  # no check of the range: faster
+    return textures.flat_noise(seed, coarsest).take(place, mode="clip")  # no check of the range: faster
 
 
 def _paint_mark(codes: np.ndarray, mark: Mark, x: np.ndarray, z: np.ndarray, worn: np.ndarray) -> None:
@@ -94,7 +94,7 @@ def _paint_mark(codes: np.ndarray, mark: Mark, x: np.ndarray, z: np.ndarray, wor
     there &= rows[part]
     if mark.stripes:
         there &= (x[part] + 50) % np.float32(mark.stripes) < mark.stripes / 2
-    np.copyto(codes[part], code(LIGHT, 13) if mark.white else code(RED), where=there)
+    np.copyto(codes[part], code(Material.LIGHT, 13) if mark.white else code(Material.EXTRA), where=there)
 
 
 def darken_ground(canvas: Canvas, spots: list[Spot]) -> None:

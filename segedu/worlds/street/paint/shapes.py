@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint import textures
 from segedu.worlds.street.paint.canvas import NEAR, Canvas, whole
 from segedu.worlds.street.paint.cars import cars
-from segedu.worlds.street.paint.looks import LIGHT, OWN, code
+from segedu.worlds.street.paint.codes import code
 from segedu.worlds.street.paint.sprites import post
-from segedu.worlds.street.scene import Thing, Wall
+from segedu.worlds.street.scene import Material, Thing, Wall
 
 
 class Shape(NamedTuple):
@@ -49,7 +49,7 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape], *, rough: bool = False) ->
     what = canvas.what[top:bottom, left:right]
     values = np.frombuffer(image.tobytes(), np.int32).reshape(what.shape)
     if rough:
-        values = values + looks.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
+        values = values + textures.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
     np.maximum(what, values, out=what)
 
 
@@ -87,7 +87,7 @@ def arm_shape(canvas: Canvas, pole: Thing, number: int) -> Shape:
     a, b, c = left + width // 2, whole(column + reach * 0.6), whole(column + reach * 1.2)
     arm = [(a, y), (c, y - thick // 2), (c, y + thick // 2), (a, y + thick)]
     lamp = [(b, y), (c, y - thick // 2), (c, y + thick), (b, y + thick)]
-    return Shape(number, [(code(OWN, 14), 0, 4), (code(LIGHT, 12), 4, 8)], arm + lamp)
+    return Shape(number, [(code(Material.OWN, 14), 0, 4), (code(Material.LIGHT, 12), 4, 8)], arm + lamp)
 
 
 def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
@@ -100,4 +100,4 @@ def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
         outline.append(canvas.project(x0 + back, wall.top + rise, z0))
     else:  # the pointed end of a house
         outline.append(canvas.project((x0 + x1) / 2, wall.top + rise, z0))
-    return Shape(number, [(code(OWN, 15), 0, len(outline))], outline)
+    return Shape(number, [(code(Material.OWN, 15), 0, len(outline))], outline)

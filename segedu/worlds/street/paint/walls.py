@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint import textures
 from segedu.worlds.street.paint.canvas import NEAR, Canvas, runs
-from segedu.worlds.street.paint.looks import TILE
+from segedu.worlds.street.paint.codes import OPAQUE
+from segedu.worlds.street.paint.textures import TILE
 from segedu.worlds.street.scene import Wall
 
 
@@ -68,7 +69,7 @@ def _columns(canvas: Canvas, walls: list[Wall]) -> Columns:
     start = lower.astype(np.float32) * slope + 1
     begin = np.maximum(upper, 0).astype(np.int32)
     end = np.clip(lower + 1, 0, canvas.height).astype(np.int32)
-    solid = looks.atlas()[2]
+    solid = textures.atlas()[2]
     hides = np.array([w.bottom == 0 and w.parts[0][0][0] in solid for w in walls]).take(wall)
     return Columns(wall, column, begin, _cull(canvas, hides, wall, column, begin, end), start, slope, texel, z)
 
@@ -92,7 +93,7 @@ def _cull(canvas: Canvas, hides: np.ndarray, wall: np.ndarray, column: np.ndarra
 
 def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns) -> None:
     """A wall's tiles cover its height once and are repeated along it."""
-    tiles, places, _ = looks.atlas()
+    tiles, places, _ = textures.atlas()
     table, first, bays, texels = [], [], [], []  # where tiles start, storey by storey, above and below an empty one
     for wall in walls:
         first.append(len(table))
@@ -123,7 +124,7 @@ def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns
     texel += each(seen.texel & TILE - 1)
     texel += np.array(table, np.int32).take(tile, mode="clip")  # no check of the range: faster
     values = tiles.take(texel, mode="clip").astype(np.int32)
-    opaque, veiled = np.flatnonzero(values >= 32), np.flatnonzero((values > 0) & (values < 32))
+    opaque, veiled = np.flatnonzero(values >= OPAQUE), np.flatnonzero((values > 0) & (values < OPAQUE))
     values += of(numbers * 256)
     row *= canvas.width
     row += each(seen.column)
