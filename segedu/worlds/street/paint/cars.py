@@ -9,19 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from segedu.worlds.street.paint.codes import code
-from segedu.worlds.street.scene import Material
+from segedu.worlds.street.scene import CARS, Material
 
-# The outline from the side, from the front bumper over the roof to the rear one: (metres ahead of the middle, height);
-# the width. The windscreen follows the third corner, the rear window the fifth.
-CARS = {
-    "hatchback": ([(2, 0.3), (1.95, 0.72), (1, 0.95), (0.35, 1.42), (-1.45, 1.45), (-1.9, 0.95), (-2, 0.3)], 1.68),
-    "saloon": (
-        [(2.25, 0.3), (2.2, 0.72), (1.1, 0.93), (0.4, 1.4), (-1, 1.4), (-1.6, 0.98), (-2.2, 0.95), (-2.25, 0.3)], 1.76
-    ),
-    "estate": ([(2.3, 0.3), (2.25, 0.75), (1.2, 1), (0.5, 1.52), (-2, 1.55), (-2.25, 1), (-2.3, 0.3)], 1.78),
-    "van": ([(2.5, 0.3), (2.45, 0.95), (1.9, 1.2), (1.3, 2.1), (-2.45, 2.2), (-2.5, 1.3), (-2.5, 0.3)], 1.95),
-    "bus": ([(5, 0.3), (5, 1.2), (4.98, 1.3), (4.8, 3), (-4.9, 3.05), (-5, 1.3), (-5, 0.3)], 2.5),
-}  # fmt: skip
 WINDSCREEN, REAR_WINDOW = 2, 4
 ARC = [(1, 0), (0.87, 0.5), (0.5, 0.87), (0, 1), (-0.5, 0.87), (-0.87, 0.5)]
 CIRCLE = ARC + [(-x, -y) for x, y in ARC]
@@ -29,7 +18,7 @@ CIRCLE = ARC + [(-x, -y) for x, y in ARC]
 
 def _faces(style: str) -> list[tuple[int, tuple, list]]:
     """[(code, outward normal, corners), …] in the order of painting; axes: ahead, to the right, up (metres)."""
-    outline, width = CARS[style]
+    outline, width, _ = CARS[style]
     (nose, low), (tail, _) = outline[0], outline[-1]
     belt, top = outline[WINDSCREEN][1], max(y for _, y in outline)
     faces = []

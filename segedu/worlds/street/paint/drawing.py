@@ -47,7 +47,7 @@ def _numbered(canvas: Canvas, items: list) -> tuple[list, list, list, list, list
             if in_view(canvas, item):
                 if item.roof:
                     roofs.append(
-                        (item, canvas.add(item.label, {Material.OWN: item.roof[2]}, item.gain, 0, item.end[1]))
+                        (item, canvas.add(item.label, {Material.OWN: item.roof.colour}, item.gain, 0, item.end[1]))
                     )
                 walls.append((item, canvas.add(item.label, item.colours, item.gain)))
         elif item.z > NEAR:

@@ -91,6 +91,7 @@ def arm_shape(canvas: Canvas, pole: Thing, number: int) -> Shape:
 
 
 def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
+    """The slope of a roof, or the pointed end of a house."""
     (x0, z0), (x1, z1), (rise, behind, _) = wall.start, wall.end, wall.roof
     z0 = max(z0, NEAR)
     outline = [canvas.project(x0, wall.top, z0), canvas.project(x1, wall.top, z1)]
@@ -98,6 +99,6 @@ def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
         back = behind if x0 > 0 else -behind
         outline.append(canvas.project(x1 + back, wall.top + rise, z1))
         outline.append(canvas.project(x0 + back, wall.top + rise, z0))
-    else:  # the pointed end of a house
+    else:
         outline.append(canvas.project((x0 + x1) / 2, wall.top + rise, z0))
     return Shape(number, [(code(Material.OWN, 15), 0, len(outline))], outline)
