@@ -13,6 +13,7 @@ KERB_YELLOW = (176, 150, 70)
 
 
 def paint_sky(canvas: Canvas, weather: Weather) -> None:
+    """Paint the sky behind all, with clouds, brighter or darker towards the top."""
     canvas.add(0, {Material.OWN: weather.sky})
     canvas.what[:] = code(Material.OWN)
     horizon = min(max(int(canvas.horizon) + 2, 1), canvas.height)
@@ -23,6 +24,7 @@ def paint_sky(canvas: Canvas, weather: Weather) -> None:
 
 
 def paint_ground(canvas: Canvas, ground: Ground) -> None:
+    """Paint the strips of the ground below the horizon, with what is marked on the road, and light them."""
     top = max(0, int(canvas.horizon) + 1)
     if top >= canvas.height:
         return
@@ -37,42 +39,47 @@ def paint_ground(canvas: Canvas, ground: Ground) -> None:
         strip += (x > np.float32(border)).view(np.uint8)
     for near, far in ground.crossings:
         strip[(z[:, 0] > near) & (z[:, 0] < far)] = ground.road
-    on_road = strip == ground.road
     first = len(canvas.objects)
     for label, colour in ground.strips:
         canvas.add(label, {Material.OWN: colour, Material.EXTRA: KERB_YELLOW}, ground.gain)
+    what = canvas.what[top:]
+    what[:] = strip
+    what += first
+    what <<= 8
+    what += _surface(ground, x, z, strip == ground.road)
+    _light_ground(canvas.light[top:], ground, x, z)
+
+
+def _surface(ground: Ground, x: np.ndarray, z: np.ndarray, on_road: np.ndarray) -> np.ndarray:
+    """(rows, columns) int16 codes: grain and patches everywhere, joints between slabs, paint on the road."""
     fade = np.clip(36 / z, 3, 14).astype(np.int16)  # far away, grain averages out
     grain = _noise(92, 128, x * 24, z * 24)
     grain *= fade
     grain >>= 8
     patches = _noise(93, 16, x * 9, z * 5)
     patches >>= 5
-    codes = patches * np.int16(ground.patches)
-    codes += grain
-    codes = np.clip(codes, -13, 14) + code(Material.OWN)
-    close = int((z > 14).sum())  # only near by can joints between slabs be seen
+    codes = np.clip(patches * np.int16(ground.patches) + grain, -13, 14) + code(Material.OWN)
+    close = int((z > 14).sum())  # only near by can joints be seen
     across, along = (x[close:] * 16).astype(np.int32), (z[close:] * 16).astype(np.int32)
     joints = (across // 12 * 12 == across) | (along // 12 * 12 == along)
     joints &= ~on_road[close:]
     codes[close:] -= np.int16(3) * joints
-    patches *= 2
-    patches += grain
-    worn = on_road & (patches < 6)
+    worn = on_road & (2 * patches + grain < 6)
     for mark in ground.marks:
         _paint_mark(codes, mark, x, z, worn)
-    what = canvas.what[top:]
-    what[:] = strip
-    what += first
-    what <<= 8
-    what += codes
+    return codes
+
+
+def _light_ground(canvas_light: np.ndarray, ground: Ground, x: np.ndarray, z: np.ndarray) -> None:
+    """How bright each pixel of the ground is: wet roads shine far off, houses cast shadows."""
     light = np.full(z.shape, 128, np.float32)
     if ground.shine:
         light += np.minimum((z - 3) * np.float32(ground.shine), 90)
-    canvas.light[top:] = light
+    canvas_light[:] = light
+    dark = (light * np.float32(ground.shadow_gain)).astype(np.uint16)
     for side, reach in ground.shadows:
         edge = np.array(reach, np.float32)[np.minimum(z[:, 0], len(reach) - 1).astype(np.int32)][:, None]
-        dark = (light * np.float32(ground.shadow_gain)).astype(np.uint16)
-        np.copyto(canvas.light[top:], dark, where=x * side > edge * side)
+        np.copyto(canvas_light, dark, where=x * side > edge * side)
 
 
 def _noise(seed: int, coarsest: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -19,7 +19,9 @@ from segedu.worlds.street.scene import Material, Thing, Wall
 
 
 class Shape(NamedTuple):
-    number: int
+    """The faces of one object, as the camera sees them."""
+
+    number: int  # of the object
     faces: list[tuple[int, int, int]]  # code, first corner, last corner + 1, in the order of painting
     corners: Sequence  # (column, row)
 

@@ -211,6 +211,7 @@ def _box(kind: int) -> np.ndarray:
 
 @functools.cache
 def sprites() -> dict[str, list[np.ndarray]]:
+    """Kind → its looks, each (height, width) uint8 codes."""
     trees = (
         [_crown(k, "round") for k in range(5)]
         + [_crown(k, "cone") for k in (5, 6)]
