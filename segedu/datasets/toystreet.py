@@ -14,8 +14,8 @@ from segedu.labels import STREET
 from segedu.worlds.chance import Chance
 from segedu.worlds.street.motion import Motion
 from segedu.worlds.street.paint.drawing import draw
+from segedu.worlds.street.plan import plan_street
 from segedu.worlds.street.scene import WEATHERS, Scene
-from segedu.worlds.street.traffic import plan_street
 
 
 class ToyStreet(RenderedWorld):
