@@ -20,15 +20,14 @@ import torch
 from torch.utils.data import Subset
 
 import segedu
-from benchmarks import lesson_05, lesson_06, lesson_07, lesson_08, lesson_09, lesson_11, lesson_12, lesson_13
+from benchmarks import lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09, lesson_11, lesson_12, lesson_13
+from benchmarks.lesson_04 import mean_loss
 from benchmarks.storing import store
 from benchmarks.weighing import weighted_loss
 from segedu import losses, transforms
 from segedu.datasets import CamVid, ToyStreet
-from segedu.inference import evaluation_mode
 from segedu.metrics import ConfusionMatrix
 from segedu.models import SmallNet
-from segedu.training.batches import same_size_batches
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 SIZE = (120, 160)
@@ -145,17 +144,6 @@ def augmentation() -> dict[str, Callable[[int], Scores]]:
     }
 
 
-def mean_loss(network: SmallNet, dataset) -> float:
-    """The cross-entropy over all counted pixels of a data set whose pictures have one size."""
-    total = pixels = 0
-    with evaluation_mode(network), torch.inference_mode():
-        for images, masks in same_size_batches(dataset, batch_size=10):
-            counted = (masks != 255).sum().item()
-            total += losses.cross_entropy(network(images), masks).item() * counted
-            pixels += counted
-    return total / pixels
-
-
 def losses_for_imbalance() -> dict[str, Callable[[int], Scores]]:
     """Losses on the same 300 rendered pictures, 200 steps: which helps the rare classes, and what does it cost?"""
     train, val = ToyStreet("train", length=300), ToyStreet("val")
@@ -185,6 +173,7 @@ EXPERIMENTS = {
     "04_leak": camvid_leak,
     "04_augmentation": augmentation,
     "04_losses": losses_for_imbalance,
+    **lesson_04.EXPERIMENTS,
     **lesson_08.EXPERIMENTS,
     **lesson_05.EXPERIMENTS,
     **lesson_07.EXPERIMENTS,
