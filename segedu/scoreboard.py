@@ -12,7 +12,7 @@ class Row:
     """One line of the scoreboard. Lesson 02.
 
     Attributes:
-        lesson: the number of the lesson that makes it, "04".
+        lesson: the number of the lesson that makes it, "04", with its recipe.
         name: of the predictor.
         mean_iou: in %, on the first forty streets of ToyStreet's test split.
     """
@@ -26,6 +26,7 @@ ROWS = (
     Row("02", "everything is road", 3.1),
     Row("02", "the average street", 22.3),
     Row("02", "frosted glass (it knows the truth)", 43.5),
+    Row("04", "SmallNet, 125 steps, mean of 3 seeds", 45.2),
 )
 
 
