@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from tests import lab
-from tools.notebook_form import NOTEBOOKS
+from tools.cells import NOTEBOOKS
 
 REASON = lab.why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON or "")]

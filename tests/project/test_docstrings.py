@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 # whose every function and class is for readers; of the other modules, what their package offers in __all__
-OPEN = ["centres", "check", "download", "labels", "losses", "pictures", "plotting", "resources", "runtime", "strokes",
-        "transforms", "widgets"]  # fmt: skip
+OPEN = ["centres", "check", "claims", "download", "labels", "losses", "pictures", "plotting", "resources", "runtime",
+        "scoreboard", "statistics", "strokes", "transforms", "widgets"]  # fmt: skip
 PACKAGES = ["segedu", *(f"segedu.{name}" for name in
             ["crf", "datasets", "inference", "masks", "metrics", "models", "training"])]  # fmt: skip
 SECTIONS = {"Args", "Returns", "Yields", "Raises", "Source", "Example", "Examples", "Attributes", "Note"}
