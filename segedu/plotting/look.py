@@ -17,6 +17,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
 )  # fmt: skip
 GREY = "#767676"  # what stands back: rivals, baselines, frames
+LIGHT = "#A9CBE6"  # a blue that stands back: rivals beside ours
 AMBER = "#E69F00"  # Okabe and Ito's own orange; theirs of ORANGE is vermilion
 # What a colour means, the same in every figure and diagram of the course.
 ENCODER, DECODER, SKIP, HEAD, IN_OUT = BLUE, GREEN, AMBER, "#9467BD", "#8C8C8C"
@@ -53,14 +54,14 @@ def baseline(axis: Axes, value: float, name: str, *, vertical: bool = False, lev
     if vertical:
         axis.axvline(value, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
         axis.annotate(
-            name, (value, 1), (0, 2 + 1.3 * FONT_SMALL * level), xycoords=axis.get_xaxis_transform(), textcoords="offset points",
-            ha="center", va="bottom", fontsize=FONT_SMALL, color="#555555",
+            name, (value, 1), (0, 2 + 1.3 * FONT_SMALL * level), xycoords=axis.get_xaxis_transform(),
+            textcoords="offset points", ha="center", va="bottom", fontsize=FONT_SMALL, color="#555555",
         )  # fmt: skip
     else:
         axis.axhline(value, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
         axis.annotate(
-            name, (0, value), (2, 2), xycoords=axis.get_yaxis_transform(), textcoords="offset points",
-            ha="left", va="bottom", fontsize=FONT_SMALL, color="#555555",
+            name, (1, value), (-2, 2), xycoords=axis.get_yaxis_transform(), textcoords="offset points",
+            ha="right", va="bottom", fontsize=FONT_SMALL, color="#555555",
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -140,7 +141,7 @@ def instances(
 
 
 _MARKS = {
-    "merged": lambda text: Patch(facecolor="white", edgecolor="black", hatch="/////", linewidth=0.8, label=text),
+    "merged": lambda text: Patch(facecolor="white", edgecolor="black", hatch="////", linewidth=0.8, label=text),
     "split": lambda text: Line2D([], [], color="black", linestyle=":", linewidth=1.6, label=text),
     "invented": lambda text: Patch(facecolor="#BDBDBD", edgecolor=WRONG, linestyle="--", linewidth=1.4, label=text),
     "missed": lambda text: Patch(facecolor="white", edgecolor=WRONG, linestyle=":", linewidth=1.4, label=text),
@@ -168,12 +169,12 @@ def _draw(axis: Axes, ids: np.ndarray, true: np.ndarray | None, image, colours: 
         table[name] = to_rgb(colours[own]) if own is not None else to_rgb("#BDBDBD")
     drawn = np.where((ids > 0)[..., None], table[ids], ground)
     axis.imshow(drawn, interpolation="nearest")
-    _outline(axis, ids, sorted(set(np.unique(ids).tolist()) - {0}), color="white", linewidth=0.8)
+    _between(axis, ids)
     if found is None:
         return
     for name in found.merged:
-        axis.contourf(ids == name, levels=[0.5, 1.5], colors="none", hatches=["/////"])
-    _outline(axis, ids, found.merged, color="black", linewidth=1.2)
+        axis.contourf(ids == name, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    _outline(axis, ids, found.merged, color="black", linewidth=0.9)
     _outline(axis, ids, found.split, color="black", linewidth=1.4, linestyle=":")
     _outline(axis, ids, found.invented, color=WRONG, linewidth=1.6, linestyle="--")
     _outline(axis, true, found.missed, color=WRONG, linewidth=1.4, linestyle=":")
@@ -183,17 +184,25 @@ def _draw(axis: Axes, ids: np.ndarray, true: np.ndarray | None, image, colours: 
 
 def _outline(axis: Axes, ids: np.ndarray, names, **look) -> None:
     """A line around each of these objects, along the edges of its pixels."""
-    from matplotlib.collections import LineCollection
+    lines = [line for name in names for line in _joined(_edges(np.pad(ids == name, 1), shift=1))]
+    axis.add_collection(LineCollection(lines, **look))
 
-    lines = []
-    for name in names:
-        mask = np.pad(ids == name, 1)
-        for row, column in np.argwhere(mask[1:] != mask[:-1]):  # an edge below (row, column)
-            lines.append([(column - 1.5, row - 0.5), (column - 0.5, row - 0.5)])
-        for row, column in np.argwhere(mask[:, 1:] != mask[:, :-1]):
-            lines.append([(column - 0.5, row - 1.5), (column - 0.5, row - 0.5)])
-    if lines:
-        axis.add_collection(LineCollection(_joined(lines), colors=look.pop("color"), **look))
+
+def _between(axis: Axes, ids: np.ndarray) -> None:
+    """A thin white line wherever two objects touch."""
+    edges = _edges(ids, both=True)
+    axis.add_collection(LineCollection(edges, colors="white", linewidth=0.8))
+
+
+def _edges(ids: np.ndarray, *, shift: int = 0, both: bool = False) -> list[tuple[tuple, tuple]]:
+    """The sides between pixels of different ids, as two corners (x, y); both: only where neither of them is 0."""
+    sides = []
+    for (one, other), along in (((ids[1:], ids[:-1]), (1, 0)), ((ids[:, 1:], ids[:, :-1]), (0, 1))):
+        different = (one != other) & ((one != 0) & (other != 0) if both else True)
+        for row, column in np.argwhere(different) - shift:
+            end = (float(column) + 0.5, float(row) + 0.5)
+            sides.append(((end[0] - along[0], end[1] - along[1]), end))
+    return sides
 
 
 def _joined(edges: list) -> list:

@@ -18,7 +18,8 @@ from segedu.plotting.look import (
     DASHES,
     FONT_LABEL,
     FONT_SMALL,
-    SKY,
+    GREY,
+    LIGHT,
     WIDE,
     baseline,
     columns_of,
@@ -59,8 +60,11 @@ def bars(
     names = sorted(first, key=lambda name: -float(first[name])) if order == "falling" else list(first)
     figure, axes = _strips(names, plots, label)
     for axis, (score, (_, column)) in zip(axes, plots.items(), strict=True):
+        axis.spines["bottom"].set_visible(False)
+        axis.set_xticks([])  # each bar has its number
+        axis.axvline(0, color=GREY, linewidth=0.8)
         heights = np.array([float(column[name]) for name in names])
-        colours = [BLUE if ours in (None, name) else SKY for name in names]
+        colours = [BLUE if ours in (None, name) else LIGHT for name in names]
         axis.barh(range(len(names)), heights, height=0.62, color=colours)
         lines = _lines(baselines, score)
         ends = [0, *heights[np.isfinite(heights)], *lines.values()]
@@ -257,14 +261,16 @@ def _baselines_above(axis: Axes, lines: Mapping[str, float]) -> None:
 def _named_ends(axis: Axes, ends: list[tuple]) -> None:
     """Each curve's name at its end, moved apart where two would overlap."""
     low, high = axis.get_ylim()
-    apart = 0.075 * (high - low)
+    apart = 1.3 * FONT_SMALL / (axis.get_window_extent().height / axis.figure.dpi * 72) * (high - low)
     ends = sorted(ends, key=lambda end: end[1])
-    places = [end[1] for end in ends]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + apart)
-    over = max(0.0, places[-1] - high) if places else 0
+    places = np.array([end[1] for end in ends], float)
+    for _ in range(100):
+        for i in range(len(places) - 1):
+            lack = apart - (places[i + 1] - places[i])
+            if lack > 0:
+                places[i : i + 2] += -lack / 2, lack / 2
     for (step, _, name, colour), place in zip(ends, places, strict=True):
         axis.annotate(
-            name, (step, place - over), (6, 0), textcoords="offset points", va="center", fontsize=FONT_SMALL,
+            name, (step, place), (6, 0), textcoords="offset points", va="center", fontsize=FONT_SMALL,
             color=colour, annotation_clip=False,
         )  # fmt: skip

@@ -63,7 +63,7 @@ def encoded(figure: Figure) -> tuple[str, bytes, int]:
     png = _saved(few, "png", optimize=True) if few else _saved(image, "png")
     kind, data = "image/png", png
     if few is None and len(png) > _LARGE:
-        jpeg = _saved(image, "jpeg", quality=90, subsampling=0, optimize=True)
+        jpeg = _saved(image, "jpeg", quality=90, optimize=True)
         if len(jpeg) < len(png) / 2:
             kind, data = "image/jpeg", jpeg
     return kind, data, math.ceil(image.width / 2)
@@ -86,7 +86,9 @@ def _rendered(figure: Figure) -> Image.Image:
         if axis.images:
             axis.spines[:].set_visible(True)  # frames are whole
     figure.set_dpi(_DPI)
-    figure.draw_without_rendering()
+    for _ in range(2):  # where labels are long, a constrained layout comes to rest at the second time
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     box = figure.get_tightbbox().padded(0.03)
     dpi = min(_DPI, 2 * COLUMN / box.width)
     # cropped at whole pixels, so that squares stay squares
