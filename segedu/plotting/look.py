@@ -16,11 +16,11 @@ from segedu.labels import IGNORE_COLOUR
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
 )  # fmt: skip
-GREY = "#767676"  # what stands back: rivals, baselines, frames
+GREY = "#6E6E6E"  # what stands back: rivals, baselines, frames
 LIGHT = "#A9CBE6"  # a blue that stands back: rivals beside ours
 AMBER = "#E69F00"  # Okabe and Ito's own orange; theirs of ORANGE is vermilion
 # What a colour means, the same in every figure and diagram of the course.
-ENCODER, DECODER, SKIP, HEAD, IN_OUT = BLUE, GREEN, AMBER, "#9467BD", "#8C8C8C"
+ENCODER, DECODER, SKIP, HEAD, IN_OUT = BLUE, GREEN, AMBER, PURPLE, GREY
 WRONG = ORANGE
 VOID = "#{:02x}{:02x}{:02x}".format(*IGNORE_COLOUR)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,8 +17,8 @@ from matplotlib.patches import Patch
 from segedu.ids import object_ids
 from segedu.metrics.objects import overlap
 from segedu.pictures import picture_tensor
+from segedu.plotting.images import _columns, draw_picture, legend_below, pale
 from segedu.plotting.look import AMBER, BLUE, GREEN, PURPLE, SKY, WRONG, YELLOW, grid_of
-from segedu.plotting.pictures import _columns, draw_picture, legend_below, pale
 
 _COLOURS = (BLUE, AMBER, GREEN, PURPLE, SKY, YELLOW)
 _NEAR = 4  # pixels: objects that lie closer get two colours
@@ -42,7 +43,7 @@ class Faults:
     missed: set[int]
 
 
-def faults(found, true) -> Faults:
+def faults(found: Any, true: Any) -> Faults:
     """Which found objects are merged, split or invented, and which true ones missed. Lesson 11.
 
     Args:
@@ -78,10 +79,10 @@ def faults(found, true) -> Faults:
 
 
 def instances(
-    ids,
-    like=None,
+    ids: Any,
+    like: Any = None,
     *,
-    image=None,
+    image: Any = None,
     columns: int | None = None,
     width: float | None = None,
     legend: bool = True,

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segedu.labels import LabelTable
+from segedu.metrics import ConfusionMatrix
 from segedu.plotting.look import (
     BLUE,
     COLUMN,
@@ -106,7 +107,7 @@ def seeds(
 
     Example:
         >>> runs = segedu.resources.stored_runs("05_fusion", scale=100)
-        >>> plotting.seeds(runs, {"mean_iou": "mean IoU (%)"}, baselines={"mean_iou": {"all road": 4}})
+        >>> plotting.seeds(runs, {"mean_iou": "mean IoU (%)"})
     """
     plots = columns_of(runs, columns)
     names = list(runs)
@@ -142,7 +143,7 @@ def seeds(
 
 
 def mean_interval(numbers: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The mean and half the width of its interval, Student's t over the numbers; 0 for one number. Lesson 04."""
+    """The mean, and half the width of its interval by Student's t; 0 for one number. Lesson 04."""
     from scipy import stats
 
     mean, count = float(np.mean(numbers)), len(numbers)
@@ -153,7 +154,7 @@ def mean_interval(numbers: np.ndarray, level: float = 0.95) -> tuple[float, floa
 
 
 def learning_curves(histories: Mapping, *, smooth: int = 10, baselines: Mapping[str, float] | None = None) -> Figure:
-    """A figure of the loss over the steps, and of the validations' mean IoU if there are any. Lesson 04.
+    """A figure of the loss over the steps, and of mean IoU if there are validations. Lesson 04.
 
     Args:
         histories: {"name": History, …}; each curve has its name at its end.
@@ -198,11 +199,11 @@ def learning_curves(histories: Mapping, *, smooth: int = 10, baselines: Mapping[
     return figure
 
 
-def confusion(matrix, labels: LabelTable) -> Figure:
-    """A figure of a ConfusionMatrix: each row is a true class, and says where its pixels went. Lesson 02.
+def confusion(matrix: ConfusionMatrix, labels: LabelTable) -> Figure:
+    """A figure of a ConfusionMatrix: of each true class, where its pixels went. Lesson 02.
 
-    In per cent of the row; a class without a true pixel has an empty row. Shares below 0.5 % are
-    not written.
+    In per cent of the row, one a true class; a class without a true pixel has an empty row. Shares
+    below 0.5 % are not written.
 
     Args:
         matrix: a metrics.ConfusionMatrix.

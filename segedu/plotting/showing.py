@@ -37,19 +37,20 @@ def show(figure: Figure, point: str, alt: str | None = None) -> None:
 
     Example:
         >>> figure = plotting.panels(image, truth, labels=STREET)
-        >>> plotting.show(figure, "Every pixel has one class.", alt="A street, and its mask in ten colours.")
+        >>> plotting.show(figure, "Each pixel has one class.", alt="A street; its mask in colours.")
     """
     point = _plain(point, "a caption: the one point to take away")
-    alt = point if alt is None else _plain(alt, "an alternative text: what is to be seen, as told on the telephone")
-    if alt == point and alt is not None and point is not alt:
-        raise ValueError("Caption and alternative text are the same; the one says the point, the other what is seen.")
+    if alt is not None:
+        alt = _plain(alt, "an alternative text: what is to be seen, as told on the telephone")
+        if alt == point:
+            raise ValueError("Caption and alternative text are the same; one says the point, the other what is seen.")
     kind, data, width = encoded(figure)
-    display({kind: data, "text/plain": alt}, raw=True, metadata={kind: {"alt": alt, "width": width}})
+    display({kind: data, "text/plain": alt or point}, raw=True, metadata={kind: {"alt": alt or point, "width": width}})
     display(Markdown(f"*{_escaped(point)}*"))
 
 
 def encoded(figure: Figure) -> tuple[str, bytes, int]:
-    """Kind ("image/png" or "image/jpeg"), bytes and width in CSS pixels of a figure, which is closed. Lesson 00.
+    """What show stores of a figure: kind, bytes, width in CSS pixels. It is closed. Lesson 00.
 
     With 256 colours or fewer, or if 256 come within 8 (of 255) of each, it is a PNG with a palette:
     line drawings, class maps. Else a lossless PNG, which enlarged pixels make small; but if that
@@ -57,6 +58,9 @@ def encoded(figure: Figure) -> tuple[str, bytes, int]:
 
     Args:
         figure: any figure of matplotlib.
+
+    Returns:
+        ("image/png" or "image/jpeg", the file's bytes, its width).
     """
     image = _rendered(figure)
     few = _few_colours(np.asarray(image))

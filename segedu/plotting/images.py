@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,9 +19,9 @@ from segedu.plotting.look import CSS, FONT_LABEL, WRONG, framed, grid_of
 
 
 def panels(
-    image,
-    truth=None,
-    prediction=None,
+    image: Any,
+    truth: Any = None,
+    prediction: Any = None,
     *,
     labels: LabelTable,
     error: bool = True,
@@ -112,7 +113,7 @@ def pictures(named: Mapping, *, columns: int | None = None, width: float | None 
     return _drawn([cells[start : start + columns] for start in range(0, len(cells), columns)], width)
 
 
-def overlay(image, mask, labels: LabelTable, *, opacity: float = 0.5, axis: Axes | None = None) -> Figure:
+def overlay(image: Any, mask: Any, labels: LabelTable, *, opacity: float = 0.5, axis: Axes | None = None) -> Figure:
     """A figure of the picture with the class map over it, classes and void named below. Lesson 01.
 
     Args:
