@@ -14,7 +14,7 @@ ArrayLike = np.ndarray | torch.Tensor
 # The one value of a semantic mask that is no class: losses and metrics leave such pixels out (as in VOC).
 IGNORE_INDEX = 255
 
-# A neutral grey that no class uses; figures hatch it as well, so that it is never taken for a class.
+# A neutral grey that no class uses: how figures draw what is void.
 IGNORE_COLOUR = (128, 128, 128)
 
 

@@ -206,7 +206,7 @@ def long_cell(lesson):
 
 
 def large(lesson):
-    find(lesson, "show").outputs[0].data["image/png"] = "A" * 400_000
+    find(lesson, "show").outputs[0].data["image/png"] = "A" * 900_000
 
 
 def late_picture(lesson):

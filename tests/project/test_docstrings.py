@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 # whose every function and class is for readers; of the other modules, what their package offers in __all__
-OPEN = ["centres", "check", "claims", "download", "labels", "losses", "pictures", "plotting", "resources", "runtime",
+OPEN = ["centres", "check", "claims", "download", "labels", "losses", "pictures", "resources", "runtime",
         "scoreboard", "statistics", "strokes", "transforms", "widgets"]  # fmt: skip
 PACKAGES = ["segedu", *(f"segedu.{name}" for name in
-            ["crf", "datasets", "inference", "masks", "metrics", "models", "training"])]  # fmt: skip
+            ["crf", "datasets", "inference", "masks", "metrics", "models", "plotting", "training"])]  # fmt: skip
 SECTIONS = {"Args", "Returns", "Yields", "Raises", "Source", "Example", "Examples", "Attributes", "Note"}
 
 
