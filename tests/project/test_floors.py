@@ -12,7 +12,7 @@ FLOORS = {
     "masks": 2, "transforms": 2, "models": 2, "losses": 2, "metrics": 2, "crf": 2, "worlds": 2,
     "datasets": 3, "inference": 3,
     "training": 4, "plotting": 4, "strokes": 4,
-    "widgets": 5, "check": 5, "claims": 5, "scoreboard": 5,
+    "widgets": 5, "check": 5, "claims": 5, "scoreboard": 5, "diagrams": 5,
     "cli": 6,
 }  # fmt: skip
 DOORS = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
