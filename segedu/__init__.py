@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+# scipy and scikit-image would take half a second more: whoever needs them imports them inside the function that does.
 from segedu import datasets, inference, losses, masks, metrics, models, training, transforms
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.runtime import device, seed_everything

@@ -66,6 +66,18 @@ def whole_numbers(values, name: str | None = None) -> np.ndarray:
     return _whole(_plain(values, name), values, name, words, end)
 
 
+def consecutive(ids: np.ndarray) -> np.ndarray:
+    """The same objects as 1, 2, … n in the order of their ids, int64, however large those are; 0 stays 0."""
+    with_zero = np.append(np.zeros(1, ids.dtype), ids)
+    return np.unique(with_zero, return_inverse=True)[1][1:].reshape(ids.shape)
+
+
+def check_pictures(ids: np.ndarray | torch.Tensor, name: str) -> None:
+    """Raises MaskError for maps that are neither (H, W) nor (N, H, W)."""
+    if ids.ndim not in (2, 3) or (ids.ndim == 3 and ids.shape[2] == 1 < ids.shape[1]):
+        raise MaskError(f"{name} must be (H, W) or (N, H, W), got shape {tuple(ids.shape)}.")
+
+
 def map_list(maps, name: str = "The maps") -> Iterable:
     """The (H, W) maps of a list, of another iterable or of a stack (T, H, W), one by one; one map alone is a list of 1.
 

@@ -82,7 +82,7 @@ class DeepLab(SegmentationModel):
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         if head not in tuple(RATES):
             raise ValueError(f"head={head!r} is unknown; choose one of {', '.join(map(repr, RATES))}.")
-        whole(output_stride=output_stride)
+        (output_stride,) = whole(output_stride=output_stride)
         if output_stride not in STRIDES:
             raise ValueError(f"output_stride={output_stride} is unknown; a DeepLab has 32, 16, 8 or 4.")
         if rates is None:

@@ -21,7 +21,7 @@ from segedu.models.layers import (
     whole,
     zero_score,
 )
-from segedu.models.papers import PaperFCN, check_fcn_stride, transplanted
+from segedu.models.papers import PaperFCN, checked_fcn_stride, transplanted
 
 
 class FCN(SegmentationModel):
@@ -55,7 +55,7 @@ class FCN(SegmentationModel):
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8):
-        check_fcn_stride(stride)
+        stride = checked_fcn_stride(stride)
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         super().__init__(num_classes=num_classes, in_channels=in_channels, width=width, stride=stride)
         self.stride = stride

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-import reprlib
-
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import Conv2dNormActivation
+
+from segedu.inputs import whole_number
 
 # Mean and standard deviation of ImageNet's pictures (red, green, blue in 0…1), as torchvision's models use them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -50,19 +48,12 @@ class SegmentationModel(nn.Module):
 
 
 def whole(least: int = 1, most: int = MOST, **sizes) -> tuple[int, ...]:
-    """The sizes, given by their names, as Python's whole numbers; numpy's come out as such, too.
+    """The sizes, given by their names, as Python's whole numbers, whatever library they are of.
 
     Raises:
         ValueError: Names the first that is no whole number (True is none), or not in least … most.
     """
-    for name, size in sizes.items():
-        try:
-            number = None if isinstance(size, bool | np.bool_) else operator.index(size)
-        except TypeError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise ValueError(f"{name}={reprlib.repr(size)} should be a whole number from {least} to {most}.")
-    return tuple(operator.index(size) for size in sizes.values())
+    return tuple(whole_number(size, name, least, most, floats=False) for name, size in sizes.items())
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -73,7 +73,7 @@ class PanopticDeepLab(SegmentationModel):
         num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
         (width,) = whole(2, width=width)
         rates = checked_rates(rates, (2, 4, 6))
-        whole(output_stride=output_stride)
+        (output_stride,) = whole(output_stride=output_stride)
         if output_stride not in (32, 16, 8):
             raise ValueError(f"output_stride={output_stride} is unknown; a PanopticDeepLab has 32, 16 or 8.")
         super().__init__(

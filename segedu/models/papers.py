@@ -72,7 +72,7 @@ class PaperFCN(SegmentationModel):
     """
 
     def __init__(self, num_classes: int = 21, *, stride: int = 8, inputs: str = "caffe"):
-        check_fcn_stride(stride)
+        stride = checked_fcn_stride(stride)
         (num_classes,) = whole(num_classes=num_classes)
         if inputs not in tuple(INPUTS):
             raise ValueError(f"inputs={inputs!r} is unknown; the paper's FCN takes {', '.join(map(repr, INPUTS))}.")
@@ -116,11 +116,12 @@ class PaperFCN(SegmentationModel):
         return crop(self.up_last(scores), image, self.offsets["image"])  # (N, num_classes, H, W)
 
 
-def check_fcn_stride(stride: int) -> None:
-    """Raises ValueError for a stride that no FCN has."""
-    whole(stride=stride)
+def checked_fcn_stride(stride: int) -> int:
+    """The stride; ValueError for one that no FCN has."""
+    (stride,) = whole(stride=stride)
     if stride not in (32, 16, 8):
         raise ValueError(f"stride={stride} is unknown; an FCN has stride 32, 16 or 8.")
+    return stride
 
 
 def transplanted(vgg: nn.Module, num_classes: int = 21, *, stride: int = 8) -> PaperFCN:

@@ -67,7 +67,7 @@ class QuickUNet(SegmentationModel):
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         depth, convolutions = whole(1, DEEPEST, depth=depth, convolutions=convolutions)
         check_switches(skips=skips)
-        whole(stride=stride)
+        (stride,) = whole(stride=stride)
         if stride not in (1, 2, 4, 8):
             raise ValueError(f"stride={stride} should be 1, 2, 4 or 8: it works at such a part of the size.")
         if stem not in ("shuffle", "strided"):

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from segedu.inputs import number_within
 from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, whole
 
 DEEPEST = 16  # halvings, or convolutions at each size; after 16 halvings a picture of 65,536 pixels is one place
@@ -143,9 +144,10 @@ class UNet(SegmentationModel):
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         (depth,) = whole(1, DEEPEST, depth=depth)
         check_switches(padding=padding, batch_norm=batch_norm, residual=residual, skips=skips)
+        dropout = number_within(dropout, "dropout", 0, 1)  # nn.Dropout takes NaN, and stops in training
         super().__init__(
             num_classes=num_classes, in_channels=in_channels, width=width, depth=depth, padding=padding,
-            batch_norm=batch_norm, residual=residual, skips=skips, dropout=float(dropout),
+            batch_norm=batch_norm, residual=residual, skips=skips, dropout=dropout,
         )  # fmt: skip
         self.depth, self.padding, self.skips = depth, padding, skips
         pair = partial(two_convolutions, padding=padding, batch_norm=batch_norm, residual=residual)

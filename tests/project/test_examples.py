@@ -1,0 +1,57 @@
+"""The examples in docstrings run, and show what they say."""
+
+import doctest
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torchvision import tv_tensors
+
+import segedu
+from tests.project.test_docstrings import offered
+
+GLOBALS = {"np": np, "torch": torch, "segedu": segedu, "tv_tensors": tv_tensors}
+# what lessons call most: each of them shows how
+SHOWN = (
+    "segedu.semantic_segmentation", "segedu.instance_segmentation", "segedu.metrics.ConfusionMatrix",
+    "segedu.metrics.average_precision", "segedu.crf.dense_crf", "segedu.losses.cross_entropy",
+    "segedu.losses.dice_loss", "segedu.transforms.augment",
+)  # fmt: skip
+
+
+def examples() -> dict[str, list[doctest.Example]]:
+    """{name: the examples in its own docstring}, of all names for readers that have some."""
+    # of a class its own docstring, not its parent's
+    own = {name: vars(item) if inspect.isclass(item) else {"__doc__": item.__doc__} for name, item in offered().items()}
+    texts = {name: of_item.get("__doc__") or "" for name, of_item in own.items()}
+    found = {name: doctest.DocTestParser().get_examples(text) for name, text in texts.items()}
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def failures(name: str, lines: list[doctest.Example], item) -> str:
+    """What doctest says about the examples that do not show what stands below them; else nothing."""
+    told = []
+    around = {**GLOBALS, item.__name__: item}
+    test = doctest.DocTest(lines, around, name, None, None, None)
+    doctest.DocTestRunner(verbose=False).run(test, out=told.append)
+    return "".join(told)
+
+
+EXAMPLES = examples()
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_an_example_runs_and_shows_what_it_says(name):
+    torch.manual_seed(0)
+    assert not failures(name, EXAMPLES[name], offered()[name])
+
+
+def test_what_lessons_call_most_is_shown():
+    assert set(SHOWN) <= EXAMPLES.keys()
+
+
+def test_an_example_that_is_wrong_is_seen():
+    wrong = doctest.DocTestParser().get_examples(">>> len([1])\n2\n")
+    assert "Expected:" in failures("wrong", wrong, len)
+    assert "NameError" in failures("unknown", doctest.DocTestParser().get_examples(">>> nothing_such\n"), len)
