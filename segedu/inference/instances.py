@@ -85,7 +85,7 @@ def instance_segmentation(
     with evaluation_mode(model), torch.inference_mode():
         for place, maps in maps_by_tile(model, picture, tile, margin, read=read):
             logits, rest = (maps[:-3], maps[-3:]) if method == "centres" else (maps, None)
-            logits = class_logits(logits[None])
+            logits = class_logits(logits[None], model)
             check_fits(logits.shape[1], classes.dtype, "Take one of fewer classes for single objects.")
             best = probabilities(logits)[0].max(0)
             classes[place], certainty[place] = best.indices.cpu().numpy(), best.values.cpu().numpy()

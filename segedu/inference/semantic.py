@@ -68,7 +68,7 @@ def semantic_segmentation(
     out = np.empty(size, np.uint8) if out is None else _checked_out(out, size)
     with evaluation_mode(model), torch.inference_mode():
         for place, logits in maps_by_tile(model, picture, tile, margin, progress=progress):
-            logits = class_logits(logits[None])[0]
+            logits = class_logits(logits[None], model)[0]
             check_fits(len(logits), out.dtype, f"Give out=np.zeros({size}, np.int32).")
             out[place] = logits.argmax(0).cpu().numpy()
     return out

@@ -91,6 +91,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → (N, in_channels, H, W), about −2…3."""
         if image.ndim != 4 or image.shape[1] != self.mean.shape[1]:
             way_out = "one picture (C, H, W) becomes a batch of one with image[None]."
             if image.ndim == 4:
@@ -134,6 +135,7 @@ class Backbone(nn.ModuleList):
     """Stages in a row: a picture → its features, a list of the map that each stage gives."""
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(N, C, H, W) → one map (N, C', h, w) a stage, the finest first."""
         features = []
         for stage in self:
             x = stage(x)
@@ -159,6 +161,7 @@ class FixedBilinear(nn.Module):
         self.register_buffer("kernel", bilinear_kernel(factor).expand(channels, 1, -1, -1), persistent=False)
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        """(N, channels, h, w) → (N, channels, (h + 1) · factor − 2 · padding, …)."""
         return F.conv_transpose2d(scores, self.kernel, stride=self.factor, padding=self.padding, groups=self.channels)
 
 

@@ -47,7 +47,7 @@ def arguments(item) -> list[inspect.Parameter]:
 
 def complaints(name: str, item) -> list[str]:
     """What is wrong with the docstring and the types of one name."""
-    own = vars(item).get("__doc__") if inspect.isclass(item) else item.__doc__  # a class inherits its parent's
+    own = vars(item).get("__doc__") if inspect.isclass(item) else item.__doc__  # a class inherits none here
     text = inspect.getdoc(item) if own else None
     if not text:
         return ["no docstring"]
