@@ -11,7 +11,8 @@ import pytest
 OPEN = ["centres", "check", "claims", "download", "labels", "losses", "pictures", "resources", "runtime",
         "scoreboard", "statistics", "strokes", "transforms", "widgets"]  # fmt: skip
 PACKAGES = ["segedu", *(f"segedu.{name}" for name in
-            ["crf", "datasets", "diagrams", "inference", "masks", "metrics", "models", "plotting", "training"])]  # fmt: skip
+            ["crf", "datasets", "diagrams", "inference", "masks", "metrics", "models", "plotting",
+             "training"])]  # fmt: skip
 SECTIONS = {"Args", "Returns", "Yields", "Raises", "Source", "Example", "Examples", "Attributes", "Note"}
 
 

@@ -9,9 +9,11 @@ import torch
 from torchvision import tv_tensors
 
 import segedu
+from segedu import check, diagrams, plotting, scoreboard, statistics
 from tests.project.test_docstrings import offered
 
-GLOBALS = {"np": np, "torch": torch, "segedu": segedu, "tv_tensors": tv_tensors}
+ROOMS = {"check": check, "diagrams": diagrams, "plotting": plotting, "scoreboard": scoreboard, "statistics": statistics}
+GLOBALS = {"np": np, "torch": torch, "segedu": segedu, "tv_tensors": tv_tensors, **ROOMS}
 # what lessons call most: each of them shows how
 SHOWN = (
     "segedu.semantic_segmentation", "segedu.instance_segmentation", "segedu.metrics.ConfusionMatrix",
