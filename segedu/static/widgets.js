@@ -2,8 +2,7 @@
 // Every pixel is handled here, so that no movement of the pointer waits for the kernel.
 
 const VOID = 255; // segedu.labels.IGNORE_INDEX
-const LIGHT = [225, 225, 225]; // void's stripes
-const DARK = [70, 70, 70];
+const GREY = [128, 128, 128]; // segedu.labels.IGNORE_COLOUR, which no class has
 
 // ---------------------------------------------------------------- small parts that both figures use
 
@@ -26,8 +25,7 @@ function bytes(view) {
 
 function swatch(colour) {
   const node = element("span", { class: "segedu-swatch", "aria-hidden": "true" });
-  if (colour) node.style.background = `rgb(${colour.join(" ")})`;
-  else node.classList.add("segedu-hatch");
+  node.style.background = `rgb(${(colour || GREY).join(" ")})`;
   return node;
 }
 
@@ -78,13 +76,7 @@ function stage(model, description) {
     // which single pixels stay clear too.
     show(ids, colour, skip = () => false) {
       const drawn = Uint32Array.from({ length: 256 }, (_, id) => packed(colour(id)));
-      // Void has stripes, so that it is never taken for a class.
-      const [light, dark] = colour(VOID) === null ? [0, 0] : [packed(LIGHT), packed(DARK)];
-      for (let i = 0; i < ids.length; i++) {
-        if (skip(i)) pixels[i] = 0;
-        else if (ids[i] !== VOID) pixels[i] = drawn[ids[i]];
-        else pixels[i] = ((i % width) + Math.floor(i / width)) % 6 < 3 ? light : dark;
-      }
+      for (let i = 0; i < ids.length; i++) pixels[i] = skip(i) ? 0 : drawn[ids[i]];
       context.putImageData(layer, 0, 0);
     },
   };
@@ -255,7 +247,7 @@ function overlay(model, el) {
 
   function draw() {
     chips.forEach((node, i) => node.setAttribute("aria-pressed", String(!hidden.has(present[i]))));
-    const colour = (id) => (hidden.has(id) ? null : (colours[id] ?? [0, 0, 0]));
+    const colour = (id) => (hidden.has(id) ? null : id === VOID ? GREY : (colours[id] ?? [0, 0, 0]));
     show(maps[shownMap], colour, shownMap === "errors" ? right : undefined);
   }
 
