@@ -169,7 +169,8 @@ def draw_labels(axis: Axes, place: Places, blocks: list[Block]) -> None:
         middle = (left + place.box(block)[0] + width) / 2
         if block.role == "picture":
             text = f"{channels} × {size}"
-            words(axis, min(middle, WIDTH - 4 - 3.4 * len(text)), top + height + 11, text)
+            half = 3.4 * len(text) + 2  # a narrow picture's shape is wider than the picture
+            words(axis, min(max(middle, half), WIDTH - half), top + height + 11, text)
             continue
         half = 3.4 * len(size)
         crowded = ends.get((block.row, size), 0) > middle - half

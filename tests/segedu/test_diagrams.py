@@ -72,7 +72,7 @@ def hooked(model, image) -> set[tuple[int, int, int]]:
     found = set()
 
     def keep(module, given, out):
-        for item in (*given, out):
+        for item in (*given, *(out if isinstance(out, tuple) else [out])):
             if isinstance(item, torch.Tensor):
                 found.add(tuple(item.shape[1:]))
 
@@ -92,6 +92,12 @@ def test_a_networks_shapes_are_those_of_its_maps_and_no_two_texts_meet(name):
     assert said <= hooked(model, IMAGE)
     assert not colliding(figure)
     assert f"{sum(weight.numel() for weight in model.parameters()):,} parameters" in texts(figure)[0]
+
+
+@pytest.mark.parametrize("size", [(160, 96), (64, 64), (240, 320)])
+def test_pictures_of_other_forms_leave_room_for_their_texts(size):
+    for name in ("UNet", "DeepLab v3+"):
+        assert not colliding(diagrams.network(MODELS[name](), torch.rand(3, *size)))
 
 
 def test_the_papers_u_net_reads_as_its_figure():
