@@ -135,6 +135,7 @@ class Places:
 
 
 def draw_block(axis: Axes, place: Places, block: Block) -> None:
+    """One map, framed where a part is cut out of it, with the plus of a sum."""
     left, top, width, height = place.box(block)
     copied = block.role == "skip"
     look = {"face": "white", "edge": AMBER, "line": 1.2} if copied else {"face": ROLES[block.role], "edge": "none"}
@@ -216,6 +217,7 @@ def label_height(block: Block) -> int:
 
 
 def legend(axis: Axes, kinds: list[str], y: float) -> None:
+    """What each kind of arrow that occurs means."""
     x = 4
     for kind, meaning in MEANINGS.items():
         if kind in kinds:
