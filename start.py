@@ -188,6 +188,7 @@ def lint(*arguments):
 
 
 def main(name="", *arguments):
+    """Run the command of this name."""
     own = {"lab": lab, "copy": copy, "test": test, "lint": lint, "lowest": lowest}
     if name in own:
         sys.exit(own[name](*arguments))

@@ -20,10 +20,12 @@ SIZES = [(180, 240), (360, 480), (1024, 1365), (1732, 2309)]  # the last has fou
 
 
 def photograph(height, width):
+    """(height, width, 3) uint8: a photograph of a cat."""
     return np.asarray(Image.fromarray(chelsea()).resize((width, height)))
 
 
 def seconds(image, classes, **settings):
+    """Seconds of dense_crf for this picture: the best of three, or one if it is large."""
     probabilities = soft(blocks(*image.shape[:2], classes=classes), classes)
     best = float("inf")
     for _ in range(3 if image.size < 1_000_000 else 1):
@@ -34,6 +36,7 @@ def seconds(image, classes, **settings):
 
 
 def print_seconds(name, picture):
+    """A table of seconds by size and number of classes."""
     print(f"\n{name}: seconds for 10 iterations (sigmas 50 and 13, weight 10; spatial 3, 3), best of 3 for the small")
     print("  pixels      2 classes      11 classes      21 classes   21 classes, extra ring      µs a pixel, 21")
     for height, width in SIZES:
@@ -74,6 +77,7 @@ def print_compiled(name, image):
 
 
 def print_accuracy(name, image):
+    """How far the lattice is from the exact sum, with and without an extra ring."""
     print(f"\n{name}, 48 × 64, five classes: mean |ΔQ| from the exact sum (share of equal labels)")
     grey = image.mean(2)
     by_light = np.digitize(grey, np.quantile(grey, [0.2, 0.4, 0.6, 0.8]))

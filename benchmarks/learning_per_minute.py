@@ -15,14 +15,12 @@ machine take nothing away; on a machine at rest it is a second of the clock.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from unittest import mock
 
 import torch
@@ -33,7 +31,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 import segedu
-from benchmarks.storing import store, stored_rows, with_row
+from benchmarks.scoring import Scores
+from benchmarks.storing import RESULTS, command_line, refuse_other_code, store, stored_rows, with_row
 from benchmarks.weighing import weighted_loss
 from segedu import download, runtime, transforms
 from segedu.datasets import CamVid
@@ -42,7 +41,7 @@ from segedu.models.layers import Normalise
 from segedu.training.batches import SeededBatchSampler, SeededDataset
 from segedu.training.loop import History
 
-STORED = Path(__file__).resolve().parents[1] / "data" / "results" / "learning_per_minute.json"
+STORED = RESULTS / "learning_per_minute.json"
 QUESTION = "What does a network learn in a minute?"
 SIZE, CLASSES, BATCH = (120, 160), 11, 8
 
@@ -55,12 +54,14 @@ class Peer(nn.Module):
         self.normalise, self.network = Normalise(3), network
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, num_classes, H, W) logits of pictures (N, C, H, W) in 0…1."""
         height, width = image.shape[-2:]
         output = self.network(F.pad(self.normalise(image), (0, -width % 32, 0, -height % 32)))
         return (output["out"] if isinstance(output, dict) else output)[..., :height, :width]
 
 
 def smp(name: str) -> Peer:
+    """A network of segmentation_models_pytorch, from scratch."""
     import segmentation_models_pytorch
 
     make = getattr(segmentation_models_pytorch, name)
@@ -68,6 +69,7 @@ def smp(name: str) -> Peer:
 
 
 def torchvision(name: str) -> Peer:
+    """A network of torchvision, from scratch."""
     from torchvision.models import segmentation
 
     return Peer(getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=CLASSES))
@@ -90,6 +92,7 @@ class PretrainedSqueezeNet(nn.Module):
         self.score_fine, self.score_coarse = nn.Conv2d(512, CLASSES, 1), nn.Conv2d(512, CLASSES, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, num_classes, H, W) logits of pictures (N, 3, H, W) in 0…1."""
         fine = self.fine(self.normalise(image))
         scores, coarse = self.score_fine(fine), self.score_coarse(self.coarse(fine))
         scores = scores + F.interpolate(coarse, size=scores.shape[-2:], mode="bilinear")
@@ -165,7 +168,7 @@ def fit_for(
         )  # fmt: skip
 
 
-def run(arm: Arm, street: Street, seconds: float, seed: int) -> dict[str, float]:
+def run(arm: Arm, street: Street, seconds: float, seed: int) -> Scores:
     """Train one arm from one seed, and score it."""
     torch.manual_seed(seed)
     model = arm.build()
@@ -199,6 +202,7 @@ CAPTION = (
 
 
 def interval(values: list[float]) -> str:
+    """The mean and the 95 % interval of the mean in words; of one value, the value."""
     mean = statistics.mean(values)
     if len(values) == 1:
         return f"{mean:.1f}"
@@ -207,11 +211,9 @@ def interval(values: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=QUESTION)
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    """Train and score the arms seed by seed, store each row, and print the table."""
+    parser = command_line(QUESTION, seeds=[0, 1, 2], seconds=60)
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"beginnings of names; there are {', '.join(ARMS)}")
-    parser.add_argument("--dry", action="store_true", help="print, and store nothing")
     options = parser.parse_args()
     torch.set_num_threads(2)
     names = [name for name in ARMS if not options.only or name.startswith(tuple(options.only))]
@@ -219,6 +221,8 @@ def main() -> None:
         parser.error(f"no arm is called {' or '.join(options.only)}; there are {', '.join(ARMS)}")
     kept = partial(stored_rows, STORED, QUESTION, options.seconds, f"{runtime.precision()} in our recipe")
     street, rows = Street(), kept()
+    if not options.dry:
+        refuse_other_code(STORED, rows)
     for seed in options.seeds:
         for name in names:
             result = run(ARMS[name], street, options.seconds, seed)

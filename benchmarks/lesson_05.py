@@ -8,13 +8,13 @@ from functools import lru_cache, partial
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 import segedu
-from benchmarks.scoring import classes_of, whole_near_away
+from benchmarks.scoring import Arms, Scores, street_scores
 from benchmarks.weighing import weighted_loss
 from segedu.datasets import CamVid, ToyStreet
 from segedu.labels import STREET
-from segedu.metrics import size_stratified_iou
 from segedu.models import FCN
 from segedu.models.layers import FixedBilinear, conv_bn_relu, crop
 
@@ -22,39 +22,24 @@ SIZE = (120, 160)
 STEPS, ROUNDS = 100, 3
 RECIPE = {"steps": STEPS, "batch_size": 8, "learning_rate": 5e-3, "progress": False}
 WIDTH = 8
-SMALL, LARGE = 100, 400  # pixels of a car: about 10×10 and 20×20
-Scores = dict[str, float]
 
 
 def network(stride: int, seed: int) -> FCN:
+    """An FCN for streets with the first weights of this seed."""
     torch.manual_seed(seed)
     return FCN(len(STREET), width=WIDTH, stride=stride)
 
 
-def one_round(net: nn.Module, train, loss, seed: int) -> nn.Module:
+def one_round(net: nn.Module, train: Dataset, loss: Callable, seed: int) -> nn.Module:
+    """The same network after STEPS more steps."""
     segedu.fit(net, train, loss=loss, seed=seed, **RECIPE)
     return net
-
-
-def street_scores(net: nn.Module, val: ToyStreet, prefix: str = "") -> Scores:
-    """Scores 0…1 over all pixels, near borders and away from them, and the found part of small and of large cars."""
-    images, masks, objects = map(torch.stack, zip(*val, strict=True))
-    found = classes_of(net, images)
-    whole, near, away = whole_near_away(found, masks)
-    cars = size_stratified_iou(found, masks, objects, STREET.index("car"), sizes=(SMALL, LARGE), reach=0).tolist()
-    named = {
-        "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
-        "near_mean_iou": near.mean_iou(), "near_accuracy": near.pixel_accuracy(),
-        "away_mean_iou": away.mean_iou(), "away_accuracy": away.pixel_accuracy(),
-        "small_cars": cars[0], "large_cars": cars[2],
-    }  # fmt: skip
-    return {prefix + name: value for name, value in named.items()}
 
 
 # The experiments: each gives {arm: function of a seed → scores}
 
 
-def ladder() -> dict[str, Callable[[int], Scores]]:
+def ladder() -> Arms:
     """FCN-32s, 16s and 8s from scratch, and the paper's chain 32s → 16s → 8s: how much of its gain is time?
 
     Three rounds of 100 steps on rendered streets, each with its own schedule; scored after every round. In the chain
@@ -75,7 +60,7 @@ def ladder() -> dict[str, Callable[[int], Scores]]:
                 net = net or one_round(network(stride, seed), train, loss, seed)
             else:
                 net = one_round(FCN.grown_from(net) if grows else net, train, loss, seed + 1000 * number)
-            found |= street_scores(net, val, f"round{number}_")
+            found |= street_scores(net, val, reach=0, prefix=f"round{number}_")
         return found
 
     return {
@@ -98,6 +83,7 @@ class Concatenated(FCN):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, num_classes, H, W) logits of pictures (N, 3, H, W)."""
         pools = self.backbone(self.normalise(image))
         scores = self.score(self.head(pools[4]))
         scores = self.mix_pool4(torch.cat([crop(self.up_score(scores), pools[3]), pools[3]], dim=1))
@@ -114,7 +100,7 @@ def learnt_enlargement(channels: int, factor: int) -> nn.ConvTranspose2d:
     return layer
 
 
-def fusion() -> dict[str, Callable[[int], Scores]]:
+def fusion() -> Arms:
     """100 steps on rendered streets: what do learnt enlargement, skips, and skips by concatenation bring?"""
     train, val = ToyStreet("train"), ToyStreet("val", instances=True)
     loss = weighted_loss(train)
@@ -134,7 +120,7 @@ def fusion() -> dict[str, Callable[[int], Scores]]:
         return Concatenated(len(STREET), width=WIDTH)
 
     def arm(make: Callable[[int], FCN], seed: int) -> Scores:
-        return street_scores(one_round(make(seed), train, loss, seed), val)
+        return street_scores(one_round(make(seed), train, loss, seed), val, reach=0)
 
     return {
         "32s, fixed": partial(arm, partial(network, 32)),
@@ -145,7 +131,7 @@ def fusion() -> dict[str, Callable[[int], Scores]]:
     }
 
 
-def ladder_on_camvid() -> dict[str, Callable[[int], Scores]]:
+def ladder_on_camvid() -> Arms:
     """FCN-32s, 16s and 8s on CamVid's drives, 100 steps: scored on the third drive, and on the released val."""
     train = CamVid("train", protocol="by-drive", size=SIZE)
     sets = {"by_drive_": CamVid("test", protocol="by-drive", size=SIZE), "val_": CamVid("val", size=SIZE)}

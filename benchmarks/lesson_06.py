@@ -9,14 +9,15 @@ import torch
 from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
 import segedu
-from benchmarks.scoring import classes_of, whole_near_away
+from benchmarks.scoring import Arms, Scores, classes_of, street_scores
 from benchmarks.weighing import weighted_loss
 from segedu import transforms
 from segedu.datasets import Membranes, ToyCells, ToyStreet
 from segedu.labels import IGNORE_INDEX, STREET
-from segedu.metrics import ConfusionMatrix, rand_error, size_stratified_iou
+from segedu.metrics import ConfusionMatrix, rand_error
 from segedu.models import FCN, QuickUNet, UNet
 from segedu.models.unet import chain, start_gaussian
 
@@ -25,13 +26,14 @@ RECIPE = {"steps": 100, "batch_size": 4, "learning_rate": 5e-3, "progress": Fals
 CELLS_SIZE, CELLS_DEPTH = (100, 100), 3
 MARGIN = 44  # an unpadded U-Net of depth 3 takes so many pixels from each side: 188 → 100
 EDGE = 12  # pixels from the edge of the picture
-Scores = dict[str, float]
+REACH = 8  # pixels around a car in which a prediction is its own
 
 
 class Halves(nn.Module):
     """The sum of the first and the second half of the channels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) of (N, 2·C, H, W)."""
         return torch.add(*x.chunk(2, dim=1))
 
 
@@ -46,7 +48,7 @@ class Added(UNet):
         self.up.apply(start_gaussian)
 
 
-def street_net(make: Callable[[], nn.Module], seed: int, train) -> nn.Module:
+def street_net(make: Callable[[], nn.Module], seed: int, train: Dataset) -> nn.Module:
     """A network after 100 steps of four streets, with the loss of lesson 04."""
     torch.manual_seed(seed)
     net = make()
@@ -54,35 +56,21 @@ def street_net(make: Callable[[], nn.Module], seed: int, train) -> nn.Module:
     return net
 
 
-def street_scores(net: nn.Module, val: ToyStreet) -> Scores:
-    """IoU of all classes, accuracy near borders and away from them, IoU around small, middle and large cars."""
-    images, masks, objects = map(torch.stack, zip(*val, strict=True))
-    found = classes_of(net, images)
-    whole, near, away = whole_near_away(found, masks)
-    cars = size_stratified_iou(found, masks, objects, STREET.index("car"), sizes=(100, 400), reach=8).tolist()
-    named = {
-        "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
-        "near_accuracy": near.pixel_accuracy(), "away_accuracy": away.pixel_accuracy(),
-        "small_cars": cars[0], "middle_cars": cars[1], "large_cars": cars[2],
-    }  # fmt: skip
-    return named | {f"iou_{name}": value for name, value in zip(STREET.names, whole.iou().tolist(), strict=True)}
-
-
 # The experiments: each gives {arm: function of a seed → scores}
 
 
-def skips_on_streets() -> dict[str, Callable[[int], Scores]]:
+def skips_on_streets() -> Arms:
     """100 steps on rendered streets: what do U-Net's skips bring, near borders, away from them, and by size?"""
     train, val = ToyStreet("train", length=400), ToyStreet("val", length=50, instances=True)
 
     def arm(skips: bool, seed: int) -> Scores:
         make = partial(UNet, len(STREET), width=WIDTH, skips=skips)
-        return street_scores(street_net(make, seed, train), val)
+        return street_scores(street_net(make, seed, train), val, reach=REACH)
 
     return {"no skips": partial(arm, False), "skips": partial(arm, True)}
 
 
-def few_pictures() -> dict[str, Callable[[int], Scores]]:
+def few_pictures() -> Arms:
     """The same 100 steps on 8 or on 400 streets: does U-Net lose less than FCN-8s where pictures are few?
 
     U-Net on 400 streets is "skips" of 06_streets.
@@ -94,7 +82,7 @@ def few_pictures() -> dict[str, Callable[[int], Scores]]:
     def arm(make: Callable[[], nn.Module], length: int, seed: int) -> Scores:
         net = street_net(make, seed, sets[length])
         learnt = segedu.evaluate(net, sets[8])
-        return street_scores(net, val) | {"first_8_mean_iou": learnt.mean_iou()}
+        return street_scores(net, val, reach=REACH) | {"first_8_mean_iou": learnt.mean_iou()}
 
     return {
         "U-Net, 8 streets": partial(arm, unet, 8),
@@ -103,7 +91,7 @@ def few_pictures() -> dict[str, Callable[[int], Scores]]:
     }
 
 
-def quarter_size() -> dict[str, Callable[[int], Scores]]:
+def quarter_size() -> Arms:
     """100 steps on streets by U-Nets at a quarter of the picture's size: one change at a time to what learns soonest.
 
     U-Net at full size is "skips" of 06_streets.
@@ -112,7 +100,7 @@ def quarter_size() -> dict[str, Callable[[int], Scores]]:
 
     def arm(seed: int, **form) -> Scores:
         make = partial(QuickUNet, len(STREET), width=32, depth=3, stride=4, **form)
-        return street_scores(street_net(make, seed, train), val)
+        return street_scores(street_net(make, seed, train), val, reach=REACH)
 
     strided, single, bilinear = {"stem": "strided"}, {"convolutions": 1}, {"upsampling": "bilinear"}
     return {
@@ -131,6 +119,7 @@ class Mirrored(nn.Module):
         self.net = net
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, num_classes, H, W) logits of pictures (N, C, H, W)."""
         return self.net(F.pad(image, (MARGIN,) * 4, mode="reflect"))
 
 
@@ -156,7 +145,7 @@ def cell_scores(net: nn.Module, val: ToyCells) -> Scores:
     }  # fmt: skip
 
 
-def parts() -> dict[str, Callable[[int], Scores]]:
+def parts() -> Arms:
     """60 steps on rendered membranes: from the paper's form to today's by one change at a time, and other skips.
 
     All arms behind "+ batch normalisation" differ from it by what their name says, and by nothing else.
@@ -182,7 +171,7 @@ def parts() -> dict[str, Callable[[int], Scores]]:
     }
 
 
-def skips_on_membranes() -> dict[str, Callable[[int], Scores]]:
+def skips_on_membranes() -> Arms:
     """U-Net with and without skips, 60 steps on windows of 19 electron micrographs at half size, scored on 5."""
     windows = transforms.augment((96, 96), scale=(1, 1), colour=0)
     train, val = Membranes("train", size=(256, 256), transform=windows), Membranes("val", size=(256, 256))

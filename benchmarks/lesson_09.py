@@ -7,11 +7,12 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 
 from benchmarks import lesson_08
-from benchmarks.lesson_05 import SIZE, Scores, network, one_round
+from benchmarks.lesson_05 import SIZE, network, one_round
 from benchmarks.lesson_08 import LARGEFOV, SMALL
+from benchmarks.scoring import Arms, Scores, class_ious
 from benchmarks.weighing import weighted_loss
 from segedu.crf import dense_crf
 from segedu.datasets import CamVid, ToyStreet
@@ -26,7 +27,7 @@ SETTINGS = [(xy, rgb) for xy in (16, 32) for rgb in (5, 10)]
 WIDTHS = (1, 2, 4, 8, 16)
 
 
-def parts(net: nn.Module, dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def parts(net: nn.Module, dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Probabilities (N, C, H, W), pictures (N, H, W, 3) uint8, masks (N, H, W)."""
     images, masks = map(torch.stack, zip(*dataset, strict=True))
     with evaluation_mode(net), torch.inference_mode():
@@ -41,14 +42,15 @@ def sharpened(probabilities: torch.Tensor, pictures: torch.Tensor, xy: float, rg
 
 
 def mean_iou(answer: torch.Tensor, masks: torch.Tensor) -> float:
+    """The mean IoU of an answer (N, C, H, W)."""
     return ConfusionMatrix(len(STREET)).update(answer.argmax(1), masks).mean_iou()
 
 
-def street_scores(answer: torch.Tensor, masks: torch.Tensor, prefix: str) -> Scores:
+def scores(answer: torch.Tensor, masks: torch.Tensor, prefix: str) -> Scores:
     """Scores over all pixels, of each class, and in bands around borders."""
     matrix = ConfusionMatrix(len(STREET)).update(answer.argmax(1), masks)
     found = {"mean_iou": matrix.mean_iou(), "accuracy": matrix.pixel_accuracy()}
-    found |= {f"iou_{name}": value for name, value in zip(STREET.names, matrix.iou().tolist(), strict=True)}
+    found |= class_ious(matrix)
     for width, band in trimap_curve(answer.argmax(1), masks, len(STREET), widths=WIDTHS).items():
         found |= {f"band{width}_mean_iou": band.mean_iou(), f"band{width}_accuracy": band.pixel_accuracy()}
     return {prefix + name: value for name, value in found.items()}
@@ -57,7 +59,7 @@ def street_scores(answer: torch.Tensor, masks: torch.Tensor, prefix: str) -> Sco
 # The experiments: each gives {arm: function of a seed → scores}
 
 
-def on_streets() -> dict[str, Callable[[int], Scores]]:
+def on_streets() -> Arms:
     """A dense CRF after FCN-32s, FCN-8s and two heads of DeepLab, 100 steps on rendered streets: whom does it help?
 
     Both sigmas of its bilateral kernel are chosen for each network on six validation pictures; sixteen test pictures
@@ -78,7 +80,7 @@ def on_streets() -> dict[str, Callable[[int], Scores]]:
         chosen = max(search, key=search.get)
         answers["chosen"] = sharpened(*given, *chosen) if chosen != RELEASE else answers["release"]
         for name, answer in answers.items():
-            found |= street_scores(answer, masks, f"{name}_")
+            found |= scores(answer, masks, f"{name}_")
         return found
 
     makers = {f"FCN-{stride}s": partial(network, stride) for stride in STRIDES}
@@ -87,7 +89,7 @@ def on_streets() -> dict[str, Callable[[int], Scores]]:
     return {name: partial(arm, make) for name, make in makers.items()}
 
 
-def on_camvid() -> dict[str, Callable[[int], Scores]]:
+def on_camvid() -> Arms:
     """A dense CRF, release's settings, after FCN-32s and 8s of 100 steps on two of CamVid's drives: on the third."""
     train, test = (CamVid(split, protocol="by-drive", size=SIZE) for split in ("train", "test"))
     loss = weighted_loss(train)
@@ -95,8 +97,8 @@ def on_camvid() -> dict[str, Callable[[int], Scores]]:
 
     def arm(stride: int, seed: int) -> Scores:
         *given, masks = parts(one_round(network(stride, seed), train, loss, seed), report)
-        after = street_scores(sharpened(*given, *RELEASE), masks, "release_")
-        return street_scores(given[0], masks, "before_") | after
+        after = scores(sharpened(*given, *RELEASE), masks, "release_")
+        return scores(given[0], masks, "before_") | after
 
     return {f"FCN-{stride}s": partial(arm, stride) for stride in STRIDES}
 

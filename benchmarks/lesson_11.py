@@ -19,9 +19,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import segedu
-from benchmarks.lesson_07 import CUT, RECIPE, SIZE, CellScores, Weighted, learn, samples, without_small
+from benchmarks.lesson_07 import CUT, RECIPE, SIZE, Weighted, learn, samples
 from benchmarks.lesson_07 import network as small_unet
 from benchmarks.real_cells import Named, pieces, stretched
+from benchmarks.scoring import Arms, CellScores, Scores, without_small
 from benchmarks.weighing import border_weighted
 from segedu import losses, metrics
 from segedu.datasets import Nuclei, ToyCells
@@ -34,7 +35,6 @@ from segedu.models import QuickUNet
 
 BORDERED = LabelTable((*CELLS.names, "border"), (*CELLS.colours, (230, 60, 60)), CELLS.things)
 BORDER = 4  # pixels; as they are shared out again, more are easier to learn than the line's two, and cost nothing
-Scores = dict[str, float]
 Found = tuple[np.ndarray, dict[int, float]]  # (H, W) object ids, 0 for none, and a score of each
 Reader = Callable[[torch.Tensor], Found]  # of one picture (1, H, W)
 
@@ -64,14 +64,17 @@ def otsu(image: torch.Tensor) -> np.ndarray:
 
 
 def otsu_components(image: torch.Tensor, *, smallest: int) -> Found:
+    """The connected parts of what Otsu's threshold finds."""
     return equally_sure(without_small(ndimage.label(otsu(image))[0], smallest))
 
 
 def otsu_watershed(image: torch.Tensor, **options) -> Found:
+    """What Otsu's threshold finds, cut by the watershed of distances."""
     return equally_sure(by_watershed(otsu(image).astype(np.uint8), [1], **options))
 
 
 def equally_sure(parts: np.ndarray) -> Found:
+    """These objects, each with the score 1."""
     return parts, dict.fromkeys(np.unique(parts[parts > 0]).tolist(), 1.0)
 
 
@@ -104,9 +107,7 @@ def object_scores(read: Reader, pictures: Dataset) -> Scores:
 # The experiments: each gives {arm: function of a seed → scores}
 
 
-def arms_of(
-    network: Callable[[str, int], nn.Module], pictures: Dataset, *, neck: float, smallest: int
-) -> dict[str, Callable[[int], Scores]]:
+def arms_of(network: Callable[[str, int], nn.Module], pictures: Dataset, *, neck: float, smallest: int) -> Arms:
     """An arm for each truth and way; those of Otsu's threshold learn nothing, so that every seed is the same."""
     parts, cut = {"smallest": smallest}, {"smallest": smallest, "neck": neck}
     untrained = {
@@ -154,7 +155,7 @@ def border_weights(dataset: Dataset) -> torch.Tensor:
     return counts.sum() / counts
 
 
-def drawn_cells() -> dict[str, Callable[[int], Scores]]:
+def drawn_cells() -> Arms:
     """Which truth, and which way from the map to objects? ToyCells, 200 pictures, 200 steps."""
     train = ToyCells("train", length=200, size=SIZE, instances=True)
     weights = border_weights(train)
@@ -175,7 +176,7 @@ def drawn_cells() -> dict[str, Callable[[int], Scores]]:
     return arms_of(network, ToyCells("val", size=SIZE, instances=True), **CUT)
 
 
-def real_nuclei() -> dict[str, Callable[[int], Scores]]:
+def real_nuclei() -> Arms:
     """The same on photographs of nuclei, after 100 steps on their folder train; scored on their folder test."""
     seen, train = (
         Named([Nuclei(split, instances=True, transform=transform) for split in ("train", "val")])

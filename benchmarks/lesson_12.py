@@ -17,15 +17,16 @@ from torchvision import tv_tensors
 
 import segedu
 from benchmarks.lesson_07 import CUT, SIZE
-from benchmarks.scoring import panoptic_scores
+from benchmarks.scoring import Arms, Scores
 from segedu import losses
 from segedu.datasets import ToyCells
 from segedu.inference.instances import EVERY_NEIGHBOUR, Instances
 from segedu.labels import CELLS, STREET
+from segedu.masks import object_classes
+from segedu.metrics import average_precision, panoptic_quality
 from segedu.models import PanopticDeepLab, PanopticOutput
 
 CELLS_RECIPE = {"steps": 120, "batch_size": 8, "learning_rate": 5e-3, "progress": False}
-Scores = dict[str, float]
 
 
 def whole(image, mask, instances):
@@ -54,19 +55,23 @@ class NoArrows(nn.Module):
         self.net, self.labels, self.config = net, net.labels, net.config
 
     def forward(self, image: torch.Tensor) -> PanopticOutput:
+        """What the network says of pictures (N, C, H, W), with arrows of no length."""
         output = self.net(image)
         return output._replace(offsets=torch.zeros_like(output.offsets))
 
 
 def by_arrows(net: nn.Module, image: torch.Tensor) -> Instances:
+    """Objects from centres and arrows."""
     return segedu.instance_segmentation(net, image, method="centres", return_scores=True)
 
 
 def by_distance(net: nn.Module, image: torch.Tensor) -> Instances:
+    """Objects from the classes alone, cut by the watershed of distances."""
     return segedu.instance_segmentation(net, image, method="watershed", return_scores=True, **CUT)
 
 
 def without_arrows(net: PanopticDeepLab, image: torch.Tensor) -> Instances:
+    """Objects from centres and arrows of no length: each pixel goes to the nearest centre."""
     return by_arrows(NoArrows(net), image)
 
 
@@ -98,7 +103,43 @@ def learn(build: Callable[[], PanopticDeepLab], train: Dataset, recipe: dict, se
     return net
 
 
-def arms_of(network: Callable[[int], nn.Module], pictures: Dataset) -> dict[str, Callable[[int], Scores]]:
+def panoptic_scores(read: Callable[[torch.Tensor], Instances], pictures: Dataset) -> Scores:
+    """Panoptic quality and average precision, all in 0…1.
+
+    Panoptic quality and its two factors, means over the classes; those of things and of stuff; average precision at
+    IoU ½ with the objects taken by falling score, mean over the classes.
+
+    read: of one picture. pictures: of (image, mask, instances), with `labels`.
+    """
+    found, truth = [], []
+    for image, mask, instances in pictures:
+        found.append(read(image))
+        truth.append((mask, instances))
+    labels = pictures.labels
+    quality = panoptic_quality([(one.mask, one.ids) for one in found], truth, labels)
+    precision = average_precision(
+        [one.ids for one in found],
+        [instances for _, instances in truth],
+        scores=[one.scores for one in found],
+        classes=[one.classes for one in found],
+        target_classes=[object_classes(*both) for both in truth],
+        thresholds=[0.5],
+    )
+    things = torch.tensor([name in labels.things for name in labels.names])
+    pq = quality.pq()
+    return {
+        "pq": quality.mean_pq(),
+        "sq": quality.sq().nanmean().item(),
+        "rq": quality.rq().nanmean().item(),
+        "pq_things": pq[things].nanmean().item(),
+        "pq_stuff": pq[~things].nanmean().item(),
+        "ap50": precision.at(0.5),
+    }
+
+
+def arms_of(network: Callable[[int], nn.Module], pictures: Dataset) -> Arms:
+    """An arm for each of WAYS; all read the same network of a seed."""
+
     def arm(way: Callable, seed: int) -> Scores:
         return panoptic_scores(partial(way, network(seed)), pictures)
 
@@ -108,7 +149,7 @@ def arms_of(network: Callable[[int], nn.Module], pictures: Dataset) -> dict[str,
 # The experiment: {arm: function of a seed → scores}
 
 
-def cells() -> dict[str, Callable[[int], Scores]]:
+def cells() -> Arms:
     """Do arrows find more than other ways to read the same network? ToyCells, 100 pictures, 120 steps."""
     train = ToyCells("train", length=100, size=SIZE, instances=True, transform=whole)
     build = partial(PanopticDeepLab, len(CELLS), in_channels=1)

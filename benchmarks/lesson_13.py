@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch.utils.data import Subset
 
 import segedu
 from benchmarks.lesson_05 import SIZE, network, one_round
-from benchmarks.scoring import classes_of, logits_of
+from benchmarks.scoring import Arms, Scores, classes_of, logits_of
 from benchmarks.weighing import weighted_loss
 from segedu import transforms
 from segedu.datasets import CamVid, Davis, ToyStreet
@@ -25,7 +24,6 @@ FRAMES = 60
 MOVERS = [STREET.index(name) for name in ("car", "pedestrian", "bicyclist")]
 LEAST_AREA = 60  # pixels: networks of this size overlook what is smaller, and tracking is the question here
 Maps = list[np.ndarray]
-Scores = dict[str, float]
 
 
 @lru_cache(maxsize=2)
@@ -53,7 +51,7 @@ def found(network: str, method: str, index: int) -> Maps:
     return [large_movers(one.ids, one.mask) for one in answers]
 
 
-def names() -> dict[str, Callable[[int], Scores]]:
+def names() -> Arms:
     """Do objects keep their names through 60 pictures, by overlap alone and with motion?
 
     True masks of all objects, at 10 and at 5 pictures a second; of cars, people and cyclists of 60 pixels and more; and
@@ -88,7 +86,7 @@ NETWORKS = {
 }
 
 
-def flicker() -> dict[str, Callable[[int], Scores]]:
+def flicker() -> Arms:
     """How much do FCN-32s and 8s, 100 steps on CamVid's train, flicker on its val, a clip of 101 pictures at 15 Hz?
 
     Picture by picture, and by the mean of the probabilities of three pictures. Other parts of val's drive are in train.
@@ -110,7 +108,7 @@ def flicker() -> dict[str, Callable[[int], Scores]]:
     return {f"FCN-{stride}s": partial(arm, stride) for stride in (32, 8)}
 
 
-def one_object() -> dict[str, Callable[[int], Scores]]:
+def one_object() -> Arms:
     """How far does a network get that learns one object from the first picture of a clip, 40 steps, and no other photo?
 
     It begins with the weights of DeepLab v3+ for rendered streets. IoU with the outlines, mean over the pictures after

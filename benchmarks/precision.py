@@ -72,6 +72,7 @@ def table(rates: dict[str, dict[str, list[float]]], chosen: str) -> str:
 
 
 def main() -> None:
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)

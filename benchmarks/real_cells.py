@@ -12,13 +12,11 @@ Seconds are those of learning_per_minute.py: computing time of the thread that l
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,16 +28,17 @@ from torchvision.transforms import v2
 
 import segedu
 from benchmarks.learning_per_minute import Peer, fit_for
-from benchmarks.lesson_07 import CellScores, without_small
-from benchmarks.storing import store, stored_rows, with_row
+from benchmarks.scoring import CellScores, Scores, without_small
+from benchmarks.storing import RESULTS, command_line, known, refuse_other_code, store, stored_rows, with_row
 from benchmarks.weighing import border_weighted
 from segedu import metrics, runtime, transforms
 from segedu.datasets import Membranes, Nuclei
 from segedu.inference import evaluation_mode
+from segedu.labels import LabelTable
 from segedu.models import QuickUNet
 from segedu.models.layers import Normalise
 
-STORED = Path(__file__).resolve().parents[1] / "data" / "results" / "real_cells.json"
+STORED = RESULTS / "real_cells.json"
 QUESTION = "What does a network learn of real cells in three minutes?"
 
 
@@ -64,7 +63,8 @@ class Named(ConcatDataset):
     """Several parts of a data set as one."""
 
     @property
-    def labels(self):
+    def labels(self) -> LabelTable:
+        """The labels that all parts have."""
         return self.datasets[0].labels
 
 
@@ -81,18 +81,21 @@ class Task:
 
 
 def membranes() -> Task:
+    """Cells between membranes, in electron micrographs."""
     options = {"instances": True, "transform": pieces(192)}
     test = Membranes("val", instances=True, transform=stretched)
     return Task(Membranes("train", **options), test, batch=4, sigma=5, class_weights=(2.1, 1.1), smallest=8)
 
 
 def nuclei() -> Task:
+    """Nuclei in photographs through a microscope."""
     parts = [Nuclei(split, instances=True, transform=pieces(128)) for split in ("train", "val")]
     test = Nuclei("test", instances=True, transform=stretched)
     return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5), smallest=21)
 
 
 def smp_unet() -> Peer:
+    """The U-Net that people install, for grey pictures, from scratch."""
     import segmentation_models_pytorch
 
     peer = Peer(segmentation_models_pytorch.Unet("resnet18", encoder_weights=None, in_channels=1, classes=2))
@@ -114,6 +117,7 @@ class Arm:
 
 
 def our_unet() -> QuickUNet:
+    """Our U-Net at half the picture's size."""
     return QuickUNet(2, in_channels=1, width=16, stride=2)
 
 
@@ -126,7 +130,7 @@ ARMS = {
 }
 
 
-def scores(model: nn.Module, test: Dataset, smallest: int) -> dict[str, float]:
+def scores(model: nn.Module, test: Dataset, smallest: int) -> Scores:
     """mean_iou of the two classes; of connected parts of the cells: CellScores, and the mean Rand error a picture."""
     matrix, table, rand = metrics.ConfusionMatrix(2), CellScores(), []
     with evaluation_mode(model), torch.inference_mode():
@@ -140,7 +144,7 @@ def scores(model: nn.Module, test: Dataset, smallest: int) -> dict[str, float]:
     return {name: round(value, 4) for name, value in named.items()}
 
 
-def run(arm: Arm, task: Task, seconds: float, seed: int) -> dict[str, float]:
+def run(arm: Arm, task: Task, seconds: float, seed: int) -> Scores:
     """Train one arm from one seed, and score it."""
     torch.manual_seed(seed)
     model, pictures = arm.build().to(memory_format=torch.channels_last), 0
@@ -165,20 +169,18 @@ def table(stored: dict) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=QUESTION)
-    parser.add_argument("--seconds", type=int, default=180)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    """Train and score the arms seed by seed, store each row, and print the table."""
+    parser = command_line(QUESTION, seeds=[0, 1], seconds=180)
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"tasks or arms of {', '.join([*TASKS, *ARMS])}")
-    parser.add_argument("--dry", action="store_true", help="print, and store nothing")
     options = parser.parse_args()
-    only = set(options.only or [*TASKS, *ARMS])
-    if unknown := only - set(TASKS) - set(ARMS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join([*TASKS, *ARMS])}")
+    only = set(known(options.only or [], [*TASKS, *ARMS]))
     torch.set_num_threads(2)
     tasks = {name: make() for name, make in TASKS.items() if name in only or not only & set(TASKS)}
     arms = {name: arm for name, arm in ARMS.items() if name in only or not only & set(ARMS)}
     kept = partial(stored_rows, STORED, QUESTION, options.seconds, runtime.precision())
     rows = kept()
+    if not options.dry:
+        refuse_other_code(STORED, rows)
     for seed in options.seeds:
         for task_name, task in tasks.items():
             for name, arm in arms.items():

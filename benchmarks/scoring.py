@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 from torch.utils.data import Dataset
 
 from segedu.inference import evaluation_mode
-from segedu.inference.instances import Instances
-from segedu.labels import IGNORE_INDEX, STREET
-from segedu.masks import object_classes
-from segedu.metrics import ConfusionMatrix, average_precision, border_band, panoptic_quality
+from segedu.labels import IGNORE_INDEX, STREET, LabelTable
+from segedu.metrics import ConfusionMatrix, average_precision, border_band, size_stratified_iou
+from segedu.metrics.objects import overlap
 
+Scores = dict[str, float]  # in 0…1, by name
+Arms = dict[str, Callable[[int], Scores]]  # what an experiment gives: {arm: function of a seed → scores}
 BAND = 3  # pixels on either side of a border
+CAR_SIZES = (100, 400)  # pixels: small, middle and large cars part at about 10×10 and 20×20
+
+
+def joined(rows: Iterable[Scores]) -> Scores:
+    """All scores of the rows, which have no name in common."""
+    return {name: value for row in rows for name, value in row.items()}
+
+
+def matrix_scores(matrix: ConfusionMatrix, prefix: str = "") -> Scores:
+    """Mean IoU, pixel accuracy and mean accuracy, their names behind `prefix`."""
+    return {
+        f"{prefix}mean_iou": matrix.mean_iou(),
+        f"{prefix}pixel_accuracy": matrix.pixel_accuracy(),
+        f"{prefix}mean_accuracy": matrix.mean_accuracy(),
+    }
+
+
+def class_ious(matrix: ConfusionMatrix, labels: LabelTable = STREET) -> Scores:
+    """{iou_NAME: IoU} of each class."""
+    return {f"iou_{name}": value for name, value in zip(labels.names, matrix.iou().tolist(), strict=True)}
 
 
 def classes_of(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -35,35 +58,70 @@ def whole_near_away(found: torch.Tensor, masks: torch.Tensor) -> list[ConfusionM
     return [ConfusionMatrix(len(STREET)).update(found, part) for part in parts]
 
 
-def panoptic_scores(read: Callable[[torch.Tensor], Instances], pictures: Dataset) -> dict[str, float]:
-    """Panoptic quality and average precision, all in 0…1.
+def street_scores(net: nn.Module, val: Dataset, *, reach: int, prefix: str = "") -> Scores:
+    """Scores over all pixels, near borders, away from them, by the size of cars, and by class.
 
-    Panoptic quality and its two factors, means over the classes; those of things and of stuff; average precision at
-    IoU ½ with the objects taken by falling score, mean over the classes.
-
-    read: of one picture. pictures: of (image, mask, instances), with `labels`.
+    val: streets (image, mask, instances) of one size. reach: pixels around a car in which a prediction is its own.
     """
-    found, truth = [], []
-    for image, mask, instances in pictures:
-        found.append(read(image))
-        truth.append((mask, instances))
-    labels = pictures.labels
-    quality = panoptic_quality([(one.mask, one.ids) for one in found], truth, labels)
-    precision = average_precision(
-        [one.ids for one in found],
-        [instances for _, instances in truth],
-        scores=[one.scores for one in found],
-        classes=[one.classes for one in found],
-        target_classes=[object_classes(*both) for both in truth],
-        thresholds=[0.5],
-    )
-    things = torch.tensor([name in labels.things for name in labels.names])
-    pq = quality.pq()
-    return {
-        "pq": quality.mean_pq(),
-        "sq": quality.sq().nanmean().item(),
-        "rq": quality.rq().nanmean().item(),
-        "pq_things": pq[things].nanmean().item(),
-        "pq_stuff": pq[~things].nanmean().item(),
-        "ap50": precision.at(0.5),
-    }
+    images, masks, objects = map(torch.stack, zip(*val, strict=True))
+    found = classes_of(net, images)
+    whole, near, away = whole_near_away(found, masks)
+    car = STREET.index("car")
+    small, middle, large = size_stratified_iou(found, masks, objects, car, sizes=CAR_SIZES, reach=reach).tolist()
+    named = {
+        "mean_iou": whole.mean_iou(), "pixel_accuracy": whole.pixel_accuracy(),
+        "near_mean_iou": near.mean_iou(), "near_accuracy": near.pixel_accuracy(),
+        "away_mean_iou": away.mean_iou(), "away_accuracy": away.pixel_accuracy(),
+        "small_cars": small, "middle_cars": middle, "large_cars": large,
+    }  # fmt: skip
+    return {prefix + name: value for name, value in (named | class_ious(whole)).items()}
+
+
+def without_small(parts: np.ndarray, smallest: int) -> np.ndarray:
+    """The map of objects, without those of fewer pixels."""
+    return np.where((np.bincount(parts.ravel()) >= smallest)[parts], parts, 0)
+
+
+class CellScores:
+    """Scores of maps of objects, summed over pictures: `update` with each, then read `scores`."""
+
+    def __init__(self):
+        self.maps, self.cells, self.found, self.merged, self.shared, self.either = ([], []), 0, 0, 0, 0, 0
+
+    def update(self, parts: np.ndarray, ids: np.ndarray) -> CellScores:
+        """parts: (H, W) found objects; ids: (H, W) whole true cells; 0 is none in both."""
+        both = overlap(parts, ids)
+        part, cell = both.pairs.T
+        swallowed = both.shared > 0.5 * both.true_area[cell]  # most of this cell lies in this part
+        crowd = np.bincount(part[swallowed], minlength=len(both.found))
+        self.cells += len(both.true)
+        self.found += int((both.iou > 0.5).sum())  # above one half a cell has one part at most, and a part one cell
+        self.merged += int((crowd[part[swallowed]] > 1).sum())
+        self.shared += int(((parts > 0) & (ids > 0)).sum())
+        self.either += int(((parts > 0) | (ids > 0)).sum())
+        for maps, one in zip(self.maps, (parts, ids), strict=True):
+            maps.append(one)
+        return self
+
+    @property
+    def scores(self) -> Scores:
+        """All in 0…1.
+
+        found: cells that a part covers with IoU above ½. merged: cells of which most lies in a part that
+        also holds most of another. ap50: average precision at IoU ½. foreground_iou: of whole cells.
+        """
+        return {
+            "found": self.found / self.cells,
+            "merged": self.merged / self.cells,
+            "ap50": average_precision(*self.maps, thresholds=[0.5]).at(0.5),
+            "foreground_iou": self.shared / self.either,
+        }
+
+
+def cell_scores(net: nn.Module, pictures: Dataset) -> Scores:
+    """CellScores of the connected parts of the foreground; pictures: of (image, mask, instances)."""
+    table = CellScores()
+    with evaluation_mode(net), torch.inference_mode():
+        for image, _, ids in pictures:
+            table.update(ndimage.label(net(image[None]).argmax(1)[0].numpy())[0], ids.numpy())
+    return table.scores

@@ -9,8 +9,6 @@ what the process held before the first.
 
 from __future__ import annotations
 
-import argparse
-import platform
 import re
 import sys
 import tempfile
@@ -22,12 +20,13 @@ import numpy as np
 import torch
 
 import segedu
-from benchmarks.storing import store
+from benchmarks.provenance import origin
+from benchmarks.storing import RESULTS, command_line, machine, store
 from segedu.models import QuickUNet
 
 TILE = 256
 WHOLE = 4  # megapixels that fit into memory without tiles
-STORED = Path(__file__).resolve().parents[1] / "data" / "results" / "tiles.json"
+STORED = RESULTS / "tiles.json"
 
 
 def anonymous() -> float:
@@ -44,6 +43,7 @@ class Peak(threading.Thread):
         return self
 
     def run(self) -> None:
+        """Look every five milliseconds."""
         while not self.over.wait(0.005):
             self.megabytes = max(self.megabytes, anonymous())
 
@@ -52,7 +52,7 @@ class Peak(threading.Thread):
         self.join()
 
 
-def measure(model, megapixels: int, tile: int | None, folder: Path) -> dict[str, float]:
+def measure(model: QuickUNet, megapixels: int, tile: int | None, folder: Path) -> dict[str, float]:
     """Megabytes held at most, and seconds, for a square grey picture of so many megapixels, 1 = 1024 × 1024."""
     side = int(1024 * megapixels**0.5)
     picture = np.memmap(folder / "picture", np.uint8, "w+", shape=(side, side))
@@ -68,26 +68,40 @@ def measure(model, megapixels: int, tile: int | None, folder: Path) -> dict[str,
     return {"megabytes": peak.megabytes, "seconds": time.perf_counter() - start}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megapixels", nargs="+", type=int, default=[4, 16, 64])
-    parser.add_argument("--dry", action="store_true", help="print, and store nothing")
-    options = parser.parse_args()
+def network() -> QuickUNet:
+    """Lesson 07's U-Net; untrained, since memory and time do not hang on what it has learnt."""
     torch.manual_seed(0)
-    model = QuickUNet(2, in_channels=1, width=16, depth=2, stride=2)
-    rows = {f"tiles, {megapixels} megapixels": (megapixels, TILE) for megapixels in options.megapixels}
-    rows[f"whole, {WHOLE} megapixels"] = (WHOLE, None)
-    found, before = {}, anonymous()
+    return QuickUNet(2, in_channels=1, width=16, depth=2, stride=2)
+
+
+def rows_of(megapixels: list[int]) -> dict[str, tuple[int, int | None]]:
+    """{row: (megapixels, side of a tile)} of what is measured; None: the picture is given whole."""
+    rows = {f"tiles, {number} megapixels": (number, TILE) for number in megapixels}
+    return rows | {f"whole, {WHOLE} megapixels": (WHOLE, None)}
+
+
+def measured(rows: dict[str, tuple[int, int | None]]) -> dict[str, dict[str, float]]:
+    """{row: {"megabytes", "seconds"}}, megabytes beyond what the process held before the first."""
+    model, found, before = network(), {}, anonymous()
     with tempfile.TemporaryDirectory() as folder:
         for name, (megapixels, tile) in rows.items():
             row = measure(model, megapixels, tile, Path(folder))
             found[name] = {"megabytes": round(row["megabytes"] - before, 1), "seconds": round(row["seconds"], 1)}
             print(name, found[name], flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure, and store the rows."""
+    parser = command_line(__doc__)
+    parser.add_argument("--megapixels", nargs="+", type=int, default=[4, 16, 64])
+    options = parser.parse_args()
     result = {
         "question": "How much memory beyond picture and result do tiles need?",
         "command": "python -m benchmarks.tiles",
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, float32, torch {torch.__version__}",
-        "rows": found,
+        "machine": machine("float32"),
+        **origin("benchmarks.tiles"),
+        "rows": measured(rows_of(options.megapixels)),
     }
     if not options.dry:
         store(STORED, result)

@@ -20,8 +20,8 @@ from torch import nn
 from torchvision.transforms import v2
 
 import segedu
-from benchmarks.lesson_12 import begun, by_arrows
-from benchmarks.scoring import panoptic_scores
+from benchmarks.lesson_12 import begun, by_arrows, panoptic_scores
+from benchmarks.storing import known
 from benchmarks.weighing import border_weighted, class_weights, weighted_loss
 from segedu import transforms
 from segedu.datasets import ToyCells, ToyStreet
@@ -109,12 +109,11 @@ def scores(model: nn.Module, val, *, panoptic: bool) -> dict[str, float]:
 
 
 def main() -> None:
+    """Train, score and write each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(WEIGHTS)}; all if none")
     options = parser.parse_args()
-    if unknown := set(options.names) - set(WEIGHTS):
-        parser.error(f"there are no weights {', '.join(sorted(unknown))}; there are {', '.join(WEIGHTS)}")
-    for name in options.names or WEIGHTS:
+    for name in known(options.names, WEIGHTS):
         train(name)
 
 

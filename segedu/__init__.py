@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+# scipy and scikit-image would take half a second more: whoever needs them imports them inside the function that does.
 from segedu import datasets, inference, losses, masks, metrics, models, training, transforms
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.runtime import device, seed_everything
@@ -12,7 +13,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "check", "datasets", "device", "evaluate", "fit", "instance_segmentation", "load", "losses", "masks",
-    "metrics", "models", "plotting", "save", "seed_everything", "semantic_segmentation", "transforms", "widgets",
+    "metrics", "models", "plotting", "save", "scoreboard", "seed_everything", "semantic_segmentation", "statistics",
+    "transforms", "widgets",
 ]  # fmt: skip
 
 # Where modules stood before they had rooms of their own: what was written for those names goes on working.
@@ -23,8 +25,8 @@ _OLD_DOORS = {
 sys.modules |= {f"{__name__}.{name}": module for name, module in _OLD_DOORS.items()}
 globals().update(_OLD_DOORS)
 
-# These draw, and so need matplotlib or ipywidgets: they are imported when they are first asked for, not before.
-_ON_DEMAND = ("check", "plotting", "widgets")
+# Lessons use these; some draw, and so need matplotlib or ipywidgets: they are imported when they are first asked for.
+_ON_DEMAND = ("check", "plotting", "scoreboard", "statistics", "widgets")
 
 
 def __getattr__(name: str):

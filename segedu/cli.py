@@ -12,9 +12,13 @@ from segedu.datasets import REAL_DATA
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of one command: 0; 2 for a mistake or a missing file, told in words on stderr; 130 for Ctrl-C.
+    """The exit code of one command of `segedu`. Lessons 01 and 02 fetch data by it.
 
-    arguments: the words after `segedu`; None takes those of the command line.
+    Args:
+        arguments: the words after `segedu`; None takes those of the command line.
+
+    Returns:
+        0; 2 for a mistake or a missing file, told in words on stderr; 130 for Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -39,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     root.add_argument("--root", metavar="FOLDER", help="the only place to look in, or the one to fetch into")
     action = actions.add_parser("list", parents=[root], help="name, size, licence and place of each")
     action.set_defaults(run=_list)
-    action = actions.add_parser("fetch", parents=[root], help="fetch one, or mend it: what is there and sound is kept")
+    action = actions.add_parser("fetch", parents=[root], help="fetch one, or repair it: sound files are kept")
     action.add_argument("name", choices=sorted(REAL_DATA), metavar="NAME", help=", ".join(sorted(REAL_DATA)))
     action.set_defaults(run=_fetch)
     return parser

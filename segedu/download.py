@@ -25,11 +25,14 @@ TIMEOUT = 30  # seconds without a byte before the next source is tried
 
 
 class DataMissing(FileNotFoundError):
-    """A real data set, or a part of it, is not on this machine; the message holds the one line that brings it."""
+    """A real data set, or a part of it, is not on this machine. Lesson 01b.
+
+    The message holds the one line that brings it.
+    """
 
 
 class NoSuchFolder(NotADirectoryError, ValueError):
-    """SEGEDU_DATA names no folder."""
+    """SEGEDU_DATA names no folder. Lesson 01b."""
 
 
 class FetchError(OSError):
@@ -38,13 +41,18 @@ class FetchError(OSError):
 
 @dataclass(frozen=True)
 class RealData:
-    """A data set that is fetched, not shipped: what is said about it, and where it comes from.
+    """A data set that is fetched, not shipped: what is said of it, and its sources. Lesson 01b.
 
-    name, title: "camvid" in folders and in `segedu data fetch`; "CamVid", the class that reads it.
-    megabytes, licence: said before a byte is fetched, and wherever the data is missing.
-    manifest: its file in data/manifests: lines of sha256 and path, all paths inside the folder `prefix`.
-        A file that ends in .zip is unpacked where it lies; its paths, too, are inside the folder `prefix`.
-    sources: addresses to try in turn, with {path} (inside `prefix`) or {sha256} to fill in.
+    Attributes:
+        name: as in folders and in `segedu data fetch`: "camvid".
+        title: the class that reads it: "CamVid".
+        megabytes: said before a byte is fetched, and wherever the data is missing.
+        licence: said there, too.
+        manifest: its file in data/manifests: lines of sha256 and path, all paths inside the folder
+            `prefix`. A file that ends in .zip is unpacked where it lies; its paths, too, are
+            inside the folder `prefix`.
+        prefix: that folder.
+        sources: addresses to try in turn, with {path} (inside `prefix`) or {sha256} to fill in.
     """
 
     name: str
@@ -57,7 +65,11 @@ class RealData:
 
 
 def manifest(data: RealData) -> dict[str, str]:
-    """The files of a real data set: {path inside its folder, with "/": sha256}."""
+    """The files of a real data set: {path inside its folder, with "/": sha256}. Lesson 01b.
+
+    Args:
+        data: of which.
+    """
     lines = resources.data_path("manifests", data.manifest).read_text(encoding="utf-8").splitlines()
     return {path.removeprefix(f"{data.prefix}/"): sha256 for sha256, path in map(str.split, lines)}
 
@@ -66,13 +78,20 @@ def manifest(data: RealData) -> dict[str, str]:
 
 
 def find_data(name: str, root: str | os.PathLike | None = None, holding: Sequence[str] = ()) -> Path | None:
-    """The folder of the real data set `name`, or None where this machine does not have it.
+    """The folder of a real data set, or None where this machine does not have it. Lesson 05.
 
-    Looks in `root` and nowhere else, if it is given; without it in the folder that the variable SEGEDU_DATA names
-    (if set and not empty), then in cache_folder(). In each, the data set is the subfolder `name` (capitals do not
-    matter) or the folder itself; `holding` names subfolders that it must have to count.
-    In root and SEGEDU_DATA ~ and $VARIABLES are filled in.
-    Raises ValueError where SEGEDU_DATA is a relative path, NotADirectoryError where it names no folder.
+    Looks in `root` and nowhere else, if it is given; without it in the folder that the variable
+    SEGEDU_DATA names (if set and not empty), then in cache_folder(). In each, the data set is the
+    subfolder `name` (capitals do not matter) or the folder itself.
+
+    Args:
+        name: of the data set, such as "camvid".
+        root: where to look. In it and in SEGEDU_DATA ~ and $VARIABLES are filled in.
+        holding: subfolders that it must have to count.
+
+    Raises:
+        ValueError: where SEGEDU_DATA is a relative path.
+        NotADirectoryError: where it names no folder.
     """
     for place in _places(root):
         children = sorted(place.iterdir()) if place.is_dir() else []
@@ -86,9 +105,10 @@ def find_data(name: str, root: str | os.PathLike | None = None, holding: Sequenc
 
 
 def cache_folder() -> Path:
-    """The user's folder for fetched data, which may not exist yet: ~/.cache/segedu on Linux, and as usual elsewhere.
+    """The user's folder for fetched data, which may not exist yet. Lesson 01b.
 
-    Linux honours XDG_CACHE_HOME; macOS has ~/Library/Caches/segedu; Windows has %LOCALAPPDATA%/segedu.
+    Linux has ~/.cache/segedu and honours XDG_CACHE_HOME; macOS has ~/Library/Caches/segedu;
+    Windows has %LOCALAPPDATA%/segedu.
     """
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
@@ -102,10 +122,16 @@ def cache_folder() -> Path:
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:
-    """{name without suffix: path} of the pictures in a folder, sorted; no folder has none. Suffixes in any case.
+    """{name without suffix: path} of the pictures in a folder, sorted. Lesson 01b.
 
-    Hidden files, such as macOS's ._a.png, are no pictures. Names are composed (Unicode's NFC), as macOS may store the
-    same umlaut in two ways. Raises ValueError where two files have one name (a.png and a.PNG, a.jpg and a.png).
+    Suffixes count in any case. Hidden files, such as macOS's ._a.png, are no pictures. Names are
+    composed (Unicode's NFC), as macOS may store the same umlaut in two ways.
+
+    Args:
+        folder: one that is not there has no pictures.
+
+    Raises:
+        ValueError: where two files have one name (a.png and a.PNG, a.jpg and a.png).
     """
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -121,7 +147,12 @@ def pictures_in(folder: Path) -> dict[str, Path]:
 
 
 def find_picture(folder: Path, path: str) -> Path | None:
-    """The file `path` inside `folder`, or the same picture stored with another suffix (JPEG for PNG), or None."""
+    """The file, or the same picture stored with another suffix (JPEG for PNG), or None. Lesson 01b.
+
+    Args:
+        folder: where it lies.
+        path: inside of the folder.
+    """
     wanted = folder / path
     for candidate in [wanted, *(wanted.with_suffix(suffix) for suffix in PICTURE_SUFFIXES)]:
         if candidate.is_file():
@@ -130,9 +161,12 @@ def find_picture(folder: Path, path: str) -> Path | None:
 
 
 def missing(data: RealData, reason: str, root: str | os.PathLike | None = None) -> DataMissing:
-    """The error to raise where `data` lacks something: `reason` (a sentence), then how to fetch it, size and licence.
+    """The error to raise where a data set lacks something: why, and how to fetch it. Lesson 01b.
 
-    root: the folder to fetch into, if it is not the cache.
+    Args:
+        data: the data set, whose size and licence are said.
+        reason: a sentence, which comes first.
+        root: the folder to fetch into, if it is not the cache.
     """
     return DataMissing(
         f"{reason} To fetch it, type: {fetch_command(data, root)} (or in Python: {data.title}(..., download=True)). "
@@ -141,7 +175,12 @@ def missing(data: RealData, reason: str, root: str | os.PathLike | None = None) 
 
 
 def fetch_command(data: RealData, root: str | os.PathLike | None = None) -> str:
-    """The line to type that brings `data`, or mends it, in `root` or the cache."""
+    """The line to type that brings a data set, or mends it. Lesson 01b.
+
+    Args:
+        data: of which.
+        root: the folder to fetch into, if it is not the cache.
+    """
     return f"segedu data fetch {data.name}" + (f' --root "{root}"' if root else "")
 
 
@@ -166,7 +205,13 @@ def _places(root: str | os.PathLike | None) -> list[Path]:
 
 
 def expanded(path: str | os.PathLike) -> Path:
-    """The path with ~ and $VARIABLES filled in, which a shell does, but neither %env nor a quoted string."""
+    """The path with ~ and $VARIABLES filled in. Lesson 01b.
+
+    A shell does that, but neither %env nor a quoted string.
+
+    Args:
+        path: as it was typed.
+    """
     return Path(os.path.expanduser(os.path.expandvars(path)))
 
 
@@ -174,11 +219,18 @@ def expanded(path: str | os.PathLike) -> Path:
 
 
 def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
-    """The folder of `data` after fetching every file of its manifest into `root` or, without it, cache_folder().
+    """The folder of a data set after fetching every file of its manifest. Lesson 01b.
 
-    Prints size, licence and place first. Files that are there and sound are kept, damaged ones are fetched again, so a
-    second call continues an interrupted one, and is also the way to check a folder.
-    Raises FetchError at the first file that no source has.
+    Prints size, licence and place first. Files that are there and sound are kept, damaged ones
+    are fetched again, so a second call continues an interrupted one, and is also the way to check
+    a folder.
+
+    Args:
+        data: what to fetch.
+        root: the folder to fetch into; None: cache_folder().
+
+    Raises:
+        FetchError: at the first file that no source has.
     """
     place = cache_folder() if root is None else expanded(root).resolve()
     place.mkdir(parents=True, exist_ok=True)
@@ -219,11 +271,20 @@ def _unpack(archive: Path, folder: Path, prefix: str) -> None:
 
 
 def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
-    """`path`, which then holds the file with this checksum: kept if it is there and sound, else fetched.
+    """The path, which then holds the file with this checksum. Lesson 01b.
 
-    sources: addresses (http, https), tried in turn; one that has no such file or a damaged one is passed over.
-    While it is incomplete the file is called `path`.part; a later call, or the next source, continues it.
-    Raises FetchError if no source gives the file. `path` is never left half-written or damaged by this.
+    The file is kept if it is there and sound, else fetched. While it is incomplete it is called
+    `path`.part; a later call, or the next source, continues it. `path` is never left half-written
+    or damaged by this.
+
+    Args:
+        path: where the file belongs.
+        sources: addresses (http, https), tried in turn; one that has no such file or a damaged one
+            is passed over.
+        sha256: the checksum, as 64 hexadecimal digits.
+
+    Raises:
+        FetchError: if no source gives the file.
     """
     path = Path(path)
     if path.is_file() and checksum(path) == sha256:
@@ -246,7 +307,11 @@ def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
 
 
 def checksum(path: str | os.PathLike) -> str:
-    """The sha256 of a file's bytes, as 64 hexadecimal digits."""
+    """The sha256 of a file's bytes, as 64 hexadecimal digits. Lesson 01b.
+
+    Args:
+        path: of the file.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 # What no map holds: the lowest int64. It stands for “nothing is ignored”.
 NOTHING = -(2**63)
 
+# Pillow stretches grey of 2 and 4 bits to 0…255; divided by this the values are the stored ones again.
+STRETCHED = {"L;2": 85, "L;4": 17}
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF's tags; of the last two, 0 is “white is zero”, 2 is signed
+
 
 class MaskError(ValueError):
-    """A mask that would teach or measure something wrong; the message says where, which value, and the way out."""
+    """A mask that would teach or measure something wrong. Lesson 01a.
+
+    The message says where, which value, and the way out.
+    """
 
 
 class NotWhole(MaskError, TypeError):
@@ -56,6 +64,18 @@ def whole_numbers(values, name: str | None = None) -> np.ndarray:
     """class_ids of any shape, for scores of pixels: (N, H, W) as well as (P,); it may be empty."""
     words, end = "must hold ids (integers), got {}.", "; of logits: logits.argmax(1)"
     return _whole(_plain(values, name), values, name, words, end)
+
+
+def consecutive(ids: np.ndarray) -> np.ndarray:
+    """The same objects as 1, 2, … n in the order of their ids, int64, however large those are; 0 stays 0."""
+    with_zero = np.append(np.zeros(1, ids.dtype), ids)
+    return np.unique(with_zero, return_inverse=True)[1][1:].reshape(ids.shape)
+
+
+def check_pictures(ids: np.ndarray | torch.Tensor, name: str) -> None:
+    """Raises MaskError for maps that are neither (H, W) nor (N, H, W)."""
+    if ids.ndim not in (2, 3) or (ids.ndim == 3 and ids.shape[2] == 1 < ids.shape[1]):
+        raise MaskError(f"{name} must be (H, W) or (N, H, W), got shape {tuple(ids.shape)}.")
 
 
 def map_list(maps, name: str = "The maps") -> Iterable:
@@ -107,12 +127,80 @@ def ignored_id(ignore_index: int | None) -> int:
 
 
 def subject(name: str | None) -> str:
+    """How a message begins: the file's name, or "The mask"."""
     return name if name else "The mask"
 
 
 def first_at(where: np.ndarray) -> str:
+    """The first place where it is true, in words: "first at row 3, column 5"."""
     place = np.argwhere(where)[0].tolist()
     return "first at row {}, column {}".format(*place) if len(place) == 2 else f"first at {tuple(place)}"
+
+
+def how_stored(picture: Image.Image) -> tuple[str, int | None]:
+    """Pillow's name of how a file's pixels are stored, such as "L;4", and what a PGM calls white; "" if not known.
+
+    Pillow forgets both when it reads the pixels; then the file is opened again, if it has a name.
+    """
+    if not getattr(picture, "tile", None):
+        try:
+            with Image.open(picture.filename) as again:
+                same = (again.size, again.mode, again.format) == (picture.size, picture.mode, picture.format)
+                return how_stored(again) if same and again.tile else ("", None)
+        except (AttributeError, OSError, SyntaxError, ValueError):  # no file, or one without a name
+            return "", None
+    how = picture.tile[0][3]
+    highest = how[1] if picture.format == "PPM" and isinstance(how, tuple) and len(how) == 2 else None
+    return str(how if isinstance(how, str) else how[0] if how else ""), highest
+
+
+def stored_numbers(picture: Image.Image, stored: str, highest: int | None, name: str) -> np.ndarray:
+    """(H, W) the numbers that a grey or palette picture's file holds; stored, highest: what how_stored says of it."""
+    tiff = getattr(picture, "tag_v2", {}) if picture.format == "TIFF" else {}
+    if tiff.get(PHOTOMETRIC) == 0 and picture.mode in ("1", "L"):  # 16 bits are as stored
+        raise _white_is_zero(picture, tiff.get(BITS, (1,))[0], name)
+    ids = np.asarray(picture)
+    if highest not in (None, 255, 65535):
+        if highest > 255 or picture.mode != "L":
+            raise MaskError(f"{name} has {highest} as white, and Pillow stretches that. Write the mask as PNG.")
+        return np.rint(ids * (highest / 255)).astype(np.uint8)
+    if ids.dtype == np.uint8 and tiff.get(SAMPLE_FORMAT, (1,))[0] == 2:
+        return ids.view(np.int8)  # Pillow takes signed bytes for unsigned ones
+    step = STRETCHED.get(stored, 1)
+    return ids if (ids % step).any() else ids // step  # not where somebody has painted since
+
+
+def _of_picture(picture: Image.Image, name: str | None) -> np.ndarray:
+    """The numbers of a PIL picture as its file holds them; MaskError where nobody can tell any more."""
+    stored, highest = how_stored(picture)
+    try:
+        picture.load()
+    except (AssertionError, AttributeError, OSError, SyntaxError, ValueError) as error:
+        cure = "Call picture.load() before its file is closed, or copy it again."
+        raise MaskError(f"{subject(name)} is a PIL picture that cannot be read ({error}). {cure}") from error
+    if not stored and isinstance(picture, ImageFile.ImageFile) and picture.mode == "L":
+        values = np.setdiff1d(picture, (0, 255))
+        if values.size and (values % 17 == 0).all():
+            raise MaskError(
+                f"{subject(name)} is a PIL picture whose values {values[:4].tolist()} are multiples of 17: Pillow "
+                "stretches ids of 2 or 4 bits to 0…255, and no longer says whether these were. Read them from their "
+                "file: segedu.masks.read_mask(path, labels). If the values are the ids: np.array(picture)"
+            )
+    return stored_numbers(picture, stored, highest, subject(name))
+
+
+def _white_is_zero(picture: Image.Image, bits: int, name: str) -> MaskError:
+    """Programs disagree whether the ids are the numbers in the file or what is seen, which is the other way round."""
+    seen = np.array(picture)
+    file = f'np.array(Image.open("{Path(name).name}"))' if "." in name else "np.array(picture)"
+    divided = {2: " // 85", 4: " // 17"}.get(bits, "")
+    as_seen, as_stored = f"{file}{divided}", f"({1 if bits == 1 else 255} - {file}){divided}"
+    start = f"{name} is a TIFF in which 0 is white, so that programs disagree about its ids. "
+    grey = seen[(seen > 0) & (seen < 255)] if bits > 1 else seen[:0]
+    if grey.size == 0:
+        return MaskError(f"{start}If objects look black: mask = {as_stored}; if they look white: mask = {as_seen}")
+    low, high = (as_seen, as_stored) if grey.mean() < 128 else (as_stored, as_seen)
+    return MaskError(f"{start}Most likely those are meant that are low: mask = {low}; if the others are: mask = {high}")
 
 
 def _plain(values, name: str | None) -> np.ndarray:
@@ -131,6 +219,8 @@ def _plain(values, name: str | None) -> np.ndarray:
             f"{subject(name)} is a masked array: {np.ma.count_masked(values)} of {values.size} pixels have no value. "
             f"To ignore them: mask = mask.{filled or 'astype(int).filled(255)'}. In a map of objects: ids.filled(0)"
         )
+    if isinstance(values, Image.Image):
+        values = _of_picture(values, name)
     try:
         array = np.asarray(values)
     except ValueError:  # rows of different lengths

@@ -146,16 +146,20 @@ def check_unit_range(image: torch.Tensor, rule: str = "Pictures must be floats i
     raise ValueError(f"{rule} 0…1, got {str(image.dtype).removeprefix('torch.')} in {low:.8g} … {high:.8g}; {way_out}")
 
 
-def whole_number(value, name: str, least: int) -> int:
-    """Python's int of any library's whole number, 1e3 too; ValueError for fractions, booleans and less than least."""
+def whole_number(value, name: str, least: int, most: int | None = None, *, floats: bool = True) -> int:
+    """Python's int of any library's whole number in least … most; ValueError for fractions, booleans and others.
+
+    floats: whether 1e3 is one, as people write steps; a size is none.
+    """
     try:
-        if isinstance(value, float) and value.is_integer():
+        if floats and isinstance(value, float) and value.is_integer():
             value = int(value)
         number = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least:
-        raise ValueError(f"{name}={reprlib.repr(value)} should be a whole number of at least {least}.")
+    if number is None or number < least or (most is not None and number > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name}={reprlib.repr(value)} should be a whole number {limits}.")
     return number
 
 

@@ -6,6 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+
+# A picture, a mask or scores, in either of the two forms that lessons use.
+ArrayLike = np.ndarray | torch.Tensor
 
 # The one value of a semantic mask that is no class: losses and metrics leave such pixels out (as in VOC).
 IGNORE_INDEX = 255
@@ -16,13 +20,18 @@ IGNORE_COLOUR = (128, 128, 128)
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The classes of a data set: class id = position in `names`.
+    """The classes of a data set: class id = position in `names`. Lessons 00, 01a, 09, 11.
 
-    names:   one name a class, in the order of the ids 0 … len(table) − 1.
-    colours: one (red, green, blue) a class, each 0…255.
-    things:  the names of the classes whose objects can be counted (cars); the others are stuff (sky).
-    Raises ValueError where the numbers of names and colours differ, a name or a colour occurs twice, a colour is not of
-    whole numbers 0…255, or there are more than 255 classes: an id of 255 means "ignore".
+    Attributes:
+        names: one name a class, in the order of the ids 0 … len(table) − 1.
+        colours: one (red, green, blue) a class, each 0…255.
+        things: the names of the classes whose objects can be counted (cars); the others are stuff
+            (sky).
+
+    Raises:
+        ValueError: where the numbers of names and colours differ, a name or a colour occurs twice,
+            a colour is not of whole numbers 0…255, or there are more than 255 classes: an id of
+            255 means "ignore".
     """
 
     names: tuple[str, ...]
@@ -63,7 +72,14 @@ class LabelTable:
         return len(self.names)
 
     def index(self, name: str) -> int:
-        """The class id of `name`. Raises KeyError that lists the known names."""
+        """The class id of a name. Lesson 00.
+
+        Args:
+            name: one of `names`.
+
+        Raises:
+            KeyError: for another name; it lists the known ones.
+        """
         if name not in self.names:
             raise KeyError(f"There is no class {name!r}; the classes are {', '.join(self.names)}.")
         return self.names.index(name)

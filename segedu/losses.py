@@ -1,6 +1,7 @@
-"""What training makes small: cross-entropy first, then three losses for unequal classes (built in lesson 04).
+"""What training makes small: cross-entropy, and three losses for unequal classes (lesson 04).
 
-At the end Panoptic-DeepLab's (lesson 12), and the weights by which U-Net learns the gaps between touching cells (07).
+At the end Panoptic-DeepLab's (lesson 12), and the weights by which U-Net learns the gaps between
+touching cells (lesson 07).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import torch
 from torch.nn import functional as F
 
 from segedu.centres import centre_targets
-from segedu.ids import ignored_id, object_ids
+from segedu.ids import consecutive, ignored_id, object_ids
 from segedu.labels import IGNORE_INDEX
+from segedu.models import PanopticOutput
 
 # Objects farther away than this many sigma count as infinitely far in the border weights: exp(−5²/2) = 4e-6.
 FAR = 5
@@ -28,20 +30,32 @@ def cross_entropy(
     pixel_weights: torch.Tensor | None = None,
     ignore_index: int | None = IGNORE_INDEX,
 ) -> torch.Tensor:
-    """The mean of −log softmax(logits)[true class] over the pixels that count: a scalar, in nats.
+    """The mean of −log softmax(logits)[true class], in nats: a scalar. Lesson 04.
 
-    logits:        (N, C, H, W) real numbers, not yet through a softmax.
-    target:        (N, H, W) int64, 0 … C − 1 or `ignore_index`; ignored pixels are in neither sum nor divisor.
-    class_weights: (C,) ≥ 0, a tensor, array or list; a pixel counts as often as its class weighs, and the sum is
-                   divided by the sum of weights.
-    pixel_weights: (N, H, W) ≥ 0, such as U-Net's border weights; multiplied with the class weights.
-    ignore_index: one value, also a class; None ignores nothing.
-    A batch in which every pixel is ignored (or weighs nothing) gives 0 with a gradient of zeros, where torch's own
-    function gives NaN.
-    Raises TypeError or ValueError, as a sentence, for a target or weights of the wrong kind, shape or range.
+    Over the pixels that count. A batch in which every pixel is ignored (or weighs nothing) gives 0
+    with a gradient of zeros, where torch's own function gives NaN.
+
+    Args:
+        logits: (N, C, H, W) real numbers, not yet through a softmax.
+        target: (N, H, W) int64, 0 … C − 1 or `ignore_index`.
+        class_weights: (C,) ≥ 0, a tensor, array or list; a pixel counts as often as its class
+            weighs, and the sum is divided by the sum of weights.
+        pixel_weights: (N, H, W) ≥ 0, such as U-Net's border weights; multiplied with the class
+            weights.
+        ignore_index: pixels of that truth are in neither sum nor divisor: one value, also a class;
+            None ignores nothing.
+
+    Raises:
+        TypeError, ValueError: as a sentence, for a target or weights of the wrong kind, shape or
+            range.
+
+    Example:
+        >>> logits = torch.zeros(1, 2, 1, 3)  # two classes, three pixels: each is as likely
+        >>> round(cross_entropy(logits, torch.tensor([[[0, 1, 255]]])).item(), 4)  # log 2
+        0.6931
     """
     counted = _counted(logits, target, ignore_index)
-    logits = _wide(logits)
+    logits = _at_least_float32(logits)
     loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignored_id(ignore_index))
     weights = counted.to(loss.dtype)
     if class_weights is not None:
@@ -52,32 +66,60 @@ def cross_entropy(
 
 
 def dice_loss(logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int | None = IGNORE_INDEX) -> torch.Tensor:
-    """1 − the mean soft Dice score of the classes that occur in the batch: a scalar in 0…1.
+    """1 − the mean soft Dice score of the classes in the batch: a scalar in 0…1. Lesson 04.
 
-    Soft Dice of a class is 2·Σ p·g / (Σ p + Σ g), sums over the batch's counted pixels, p its softmax probability and
-    g 1 where it is the truth. Every class has the same say, however few its pixels.
-    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: V-Net (arXiv 1606.04797, section 3), whose
-    divisor is Σ p² + Σ g².
+    Soft Dice of a class is 2·Σ p·g / (Σ p + Σ g), sums over the batch's counted pixels, p its
+    softmax probability and g 1 where it is the truth. Every class has the same say, however few its
+    pixels; classes that do not occur in the target have none.
+
+    Args:
+        logits: (N, C, H, W), as in cross_entropy.
+        target: (N, H, W) int64, as in cross_entropy.
+        ignore_index: pixels of that truth are left out; None leaves out nothing.
+
+    Raises:
+        TypeError, ValueError: as cross_entropy.
+
+    Source:
+        V-Net (arXiv 1606.04797, section 3), whose divisor is Σ p² + Σ g².
+
+    Example:
+        >>> sure = torch.tensor([[[[9.0, -9.0]], [[-9.0, 9.0]]]])  # class 0, then class 1
+        >>> losses = [dice_loss(sure, torch.tensor([[truth]])) for truth in ([0, 1], [1, 0])]
+        >>> [round(loss.item(), 2) for loss in losses]
+        [0.0, 1.0]
     """
     probabilities, truth = _pixels(logits, target, ignore_index)
     both = 2 * (probabilities * truth).sum(0)
     dice = both / (probabilities.sum(0) + truth.sum(0)).clamp(min=torch.finfo(both.dtype).tiny)
     present = truth.any(0)
-    return _mean_of_present(1 - dice, present) + 0 * _wide(logits).sum()
+    return _mean_of_present(1 - dice, present) + 0 * _at_least_float32(logits).sum()
 
 
 def focal_loss(
     logits: torch.Tensor, target: torch.Tensor, *, gamma: float = 2.0, ignore_index: int | None = IGNORE_INDEX
 ) -> torch.Tensor:
-    """The mean over the counted pixels of (1 − p)^gamma · (−log p), p the probability of the true class: a scalar.
+    """The mean of (1 − p)^gamma · (−log p) over the counted pixels: a scalar. Lesson 04.
 
-    gamma: ≥ 0; 0 is the cross-entropy, and the larger, the less a pixel matters that is already right.
-    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: Lin et al., arXiv 1708.02002, section 3.
+    p is the probability of the true class.
+
+    Args:
+        logits: (N, C, H, W), as in cross_entropy.
+        target: (N, H, W) int64, as in cross_entropy.
+        gamma: ≥ 0; 0 is the cross-entropy, and the larger, the less a pixel matters that is already
+            right.
+        ignore_index: pixels of that truth are left out; None leaves out nothing.
+
+    Raises:
+        TypeError, ValueError: as cross_entropy, and for a gamma below 0.
+
+    Source:
+        Lin et al., arXiv 1708.02002, section 3.
     """
     counted = _counted(logits, target, ignore_index)
     if not gamma >= 0:
         raise ValueError(f"gamma={gamma} should be at least 0.")
-    logits = _wide(logits)
+    logits = _at_least_float32(logits)
     loss = F.cross_entropy(logits, target, reduction="none", ignore_index=ignored_id(ignore_index))
     # expm1 keeps 1 − p exact where p is close to 1, and the clamp keeps the power's gradient finite at p = 1
     wrong = (-torch.expm1(-loss)).clamp(min=torch.finfo(loss.dtype).eps)
@@ -87,10 +129,21 @@ def focal_loss(
 def lovasz_softmax(
     logits: torch.Tensor, target: torch.Tensor, *, ignore_index: int | None = IGNORE_INDEX
 ) -> torch.Tensor:
-    """A smooth stand-in for 1 − mean IoU over the classes that occur in the batch: a scalar in 0…1.
+    """A smooth stand-in for 1 − mean IoU of the classes in the batch: a scalar in 0…1. Lesson 04.
 
-    Where every probability is 0 or 1 it equals 1 − mean IoU of those classes; between, it is the Lovász extension.
-    logits, target, ignored pixels, errors: as in `cross_entropy`. Source: Berman et al., arXiv 1705.08790, algorithm 1.
+    Where every probability is 0 or 1 it equals 1 − mean IoU of those classes; between, it is the
+    Lovász extension.
+
+    Args:
+        logits: (N, C, H, W), as in cross_entropy.
+        target: (N, H, W) int64, as in cross_entropy.
+        ignore_index: pixels of that truth are left out; None leaves out nothing.
+
+    Raises:
+        TypeError, ValueError: as cross_entropy.
+
+    Source:
+        Berman et al., arXiv 1705.08790, algorithm 1.
     """
     probabilities, truth = _pixels(logits, target, ignore_index)
     errors, order = (truth - probabilities).abs().sort(dim=0, descending=True)
@@ -99,11 +152,11 @@ def lovasz_softmax(
     total = truth_sorted.sum(0)
     jaccard = 1 - (total - found) / (total + (1 - truth_sorted).cumsum(0)).clamp(min=1)
     steps = jaccard.diff(dim=0, prepend=jaccard.new_zeros(1, jaccard.shape[1]))
-    return _mean_of_present((errors * steps).sum(0), truth.any(0)) + 0 * _wide(logits).sum()
+    return _mean_of_present((errors * steps).sum(0), truth.any(0)) + 0 * _at_least_float32(logits).sum()
 
 
 def panoptic_loss(
-    output,
+    output: PanopticOutput,
     target: torch.Tensor,
     instances: torch.Tensor,
     *,
@@ -112,18 +165,31 @@ def panoptic_loss(
     offset_weight: float = 0.2,
     class_weights: torch.Tensor | Sequence[float] | None = None,
 ) -> torch.Tensor:
-    """Three losses of a PanopticOutput in one sum, a scalar: of its classes, its centres and its offsets.
+    """The losses of a PanopticOutput's classes, centres and offsets in one sum: a scalar. Lesson 12.
 
-    The classes by `cross_entropy`; the heat map by the mean squared error over all pixels; the offsets by the mean
-    absolute error, in pixels, over the pixels of objects, 0 where there are none.
-    target, instances: (N, H, W) int64, the masks and object ids that a data set with instances=True gives; heat maps
-        and offsets are made from the ids by centres.centre_targets.
-    sigma: of the heat map's peaks, in pixels.
-    class_weights: as in `cross_entropy`; they weigh the classes only.
-    centre_weight, offset_weight: the paper has 200 and 0.01, with sigma 8, for pictures of 1025 × 2049. In small
-        pictures peaks fill more of the picture and offsets are fewer pixels; with these no loss begins far from 1.
-    Raises as `cross_entropy`. Source: Panoptic-DeepLab (arXiv 1911.10194, section 3.2 and equation 1; without its
-    bootstrapping, which counts the hardest pixels only).
+    The classes by `cross_entropy`; the heat map by the mean squared error over all pixels; the
+    offsets by the mean absolute error, in pixels, over the pixels of objects, 0 where there are
+    none.
+
+    Args:
+        output: what a PanopticDeepLab gives: logits (N, C, H, W), centres (N, 1, H, W) and offsets
+            (N, 2, H, W).
+        target: (N, H, W) int64, the masks that a data set with instances=True gives.
+        instances: (N, H, W) int64, its object ids, 0 for none; heat maps and offsets are made from
+            them by centres.centre_targets.
+        sigma: of the heat map's peaks, in pixels.
+        centre_weight: the paper has 200, with sigma 8, for pictures of 1025 × 2049. In small
+            pictures peaks fill more of the picture; with the default no loss begins far from 1.
+        offset_weight: the paper has 0.01; in small pictures offsets are fewer pixels.
+        class_weights: (C,) as in cross_entropy; they weigh the classes only.
+
+    Raises:
+        TypeError, ValueError: as cross_entropy and centres.centre_targets, and for target and
+            instances of two shapes.
+
+    Source:
+        Panoptic-DeepLab (arXiv 1911.10194, section 3.2 and equation 1; without its bootstrapping,
+        which counts the hardest pixels only).
     """
     if instances.shape != target.shape:  # torch would stretch one map over a batch
         shapes = f"{tuple(target.shape)} and {tuple(instances.shape)}"
@@ -143,23 +209,32 @@ def border_weight_map(
     *,
     class_weights: tuple[float, float] = (1.0, 1.0),
 ) -> torch.Tensor:
-    """How much each pixel should weigh in the loss, so that gaps between objects are learnt: (H, W) float32.
+    """(H, W) float32: the weight of each pixel, so that gaps between objects are learnt. Lesson 07.
 
-    In the background class_weights[0] + w0 · exp(−(d1 + d2)² / (2 sigma²)), where d1 and d2 are the distances in pixels
-    to the nearest pixels of the nearest and of the second nearest object; in objects class_weights[1]. With fewer than
-    two objects there is no gap, d2 is infinite, and only the class weights are left.
+    In the background class_weights[0] + w0 · exp(−(d1 + d2)² / (2 sigma²)), where d1 and d2 are the
+    distances in pixels to the nearest pixels of the nearest and of the second nearest object; in
+    objects class_weights[1]. With fewer than two objects there is no gap, d2 is infinite, and only
+    the class weights are left. The result is for `cross_entropy(…, pixel_weights=…)`. Its error is
+    at most w0 · exp(−25/2), 4e-6 · w0: d1 + d2 above 5 sigma may count as infinite. 300 cells in
+    512×512 pixels take about 0.2 s.
 
-    instances: (H, W) object ids, 0 = background. Objects that touch have no gap to weigh: masks.separate(…) first.
-    w0, sigma: ≥ 0 and > 0 pixels. 10 and 5 belong to the paper's 572-pixel tiles; in pictures made smaller sigma
-        shrinks with them. What counts is the gap: a line of two pixels has d1 + d2 = 3 and gets 0.6 · w0 with
-        sigma = 3, but 0.01 · w0 with sigma = 1 (lesson 07).
-    class_weights: w_c of background and objects; the paper balances their frequencies by it.
-    The result is for `cross_entropy(…, pixel_weights=…)`. Its error is at most w0 · exp(−25/2), 4e-6 · w0: d1 + d2
-    above 5 sigma may count as infinite. 300 cells in 512×512 pixels take about 0.2 s.
-    Raises TypeError or ValueError for anything but a map of whole numbers ≥ 0, or for parameters out of range.
-    Source: U-Net (arXiv 1505.04597), equation 2, which says nothing of pixels in cells; their border is no gap.
+    Args:
+        instances: (H, W) object ids, 0 = background. Objects that touch have no gap to weigh:
+            masks.separate(…) first.
+        w0: ≥ 0, what the narrowest gaps weigh in addition.
+        sigma: > 0, in pixels. 10 and 5 (w0 and sigma) belong to the paper's 572-pixel tiles; in
+            pictures made smaller sigma shrinks with them. What counts is the gap: a line of two
+            pixels has d1 + d2 = 3 and gets 0.6 · w0 with sigma = 3, but 0.01 · w0 with sigma = 1.
+        class_weights: w_c of background and objects; the paper balances their frequencies by it.
+
+    Raises:
+        TypeError, ValueError: anything but a map of whole numbers ≥ 0, or parameters out of range.
+
+    Source:
+        U-Net (arXiv 1505.04597), equation 2, which says nothing of pixels in cells; their border is
+        no gap.
     """
-    from scipy import ndimage  # here, because it takes long to import and is needed nowhere else in training
+    from scipy import ndimage
 
     ids = object_ids(instances, "The map of objects")
     if min(class_weights, default=-1) < 0 or len(class_weights) != 2:
@@ -168,11 +243,10 @@ def border_weight_map(
         raise ValueError(f"w0={w0} should be at least 0 and sigma={sigma} above 0.")
     reach = math.ceil(FAR * sigma)
     nearest, second = np.full((2, *ids.shape), np.inf)
-    # Ids 1, 2, 3, … without gaps, so that find_objects' list is no longer than there are objects.
-    dense = np.unique(np.append(np.zeros(1, ids.dtype), ids), return_inverse=True)[1][1:].reshape(ids.shape)
-    for number, box in enumerate(ndimage.find_objects(dense), start=1):
+    numbered = consecutive(ids)  # so that find_objects' list is no longer than there are objects
+    for number, box in enumerate(ndimage.find_objects(numbered), start=1):
         window = tuple(slice(max(side.start - reach, 0), side.stop + reach) for side in box)
-        distance = ndimage.distance_transform_edt(dense[window] != number)
+        distance = ndimage.distance_transform_edt(numbered[window] != number)
         second[window] = np.minimum(second[window], np.maximum(nearest[window], distance))
         nearest[window] = np.minimum(nearest[window], distance)
     gap = w0 * np.exp(-((nearest + second) ** 2) / (2 * sigma**2))
@@ -212,7 +286,7 @@ def _counted(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | Non
     return counted
 
 
-def _wide(logits: torch.Tensor) -> torch.Tensor:
+def _at_least_float32(logits: torch.Tensor) -> torch.Tensor:
     """float16 as float32: a sum over pixels soon leaves the former, which ends at 65504."""
     return logits.float() if logits.dtype == torch.float16 else logits
 
@@ -231,7 +305,7 @@ def _weights(weights, name: str, shape: tuple[int, ...], like: torch.Tensor) -> 
 def _pixels(logits: torch.Tensor, target: torch.Tensor, ignore_index: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Probabilities and one-hot truth of the counted pixels, each (P, C)."""
     counted = _counted(logits, target, ignore_index)
-    probabilities = _wide(logits).softmax(1).movedim(1, -1)[counted]
+    probabilities = _at_least_float32(logits).softmax(1).movedim(1, -1)[counted]
     truth = F.one_hot(target[counted], logits.shape[1]).to(probabilities.dtype)
     return probabilities, truth
 

@@ -10,19 +10,26 @@ import torch
 from PIL import Image, ImageOps
 
 from segedu.inputs import check_plain, check_unit_range, native
+from segedu.labels import ArrayLike
 
 # What Pillow raises for files that are damaged, cut short, closed or too large.
 DAMAGE = (OSError, SyntaxError, ValueError, AssertionError, AttributeError, Image.DecompressionBombError)
 
 
-class Picture:
-    """A picture in any form that `picture_tensor` takes, opened once, and read whole or in pieces.
+# What a picture may be given as.
+PictureLike = str | os.PathLike | Image.Image | ArrayLike
 
-    image: see `picture_tensor`; an array may be a numpy.memmap, of which only what is read comes into memory.
-    channels: as many as read gives.
+
+class Picture:
+    """A picture in any usual form, opened once, and read whole or in pieces. Lesson 07.
+
+    Args:
+        image: see `picture_tensor`; an array may be a numpy.memmap, of which only what is read
+            comes into memory.
+        channels: as many as read gives.
     """
 
-    def __init__(self, image, channels: int = 3):
+    def __init__(self, image: PictureLike, channels: int = 3):
         self.pixels, self.channels = picture_pixels(image, channels), channels
 
     @property
@@ -31,29 +38,51 @@ class Picture:
         return tuple(self.pixels.shape[1:])
 
     def read(self, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> torch.Tensor:
-        """(channels, rows, columns) float32 in 0…1; rows, columns: indices, which may repeat; None: all."""
+        """(channels, rows, columns) float32 in 0…1. Lesson 07.
+
+        Args:
+            rows: indices, which may repeat; None: all rows and columns.
+            columns: indices, which may repeat.
+        """
         pixels = self.pixels
         if rows is not None:
             pixels = pixels[:, rows[:, None], columns]
         return _in_channels(_to_unit_range(_copied(pixels)), self.channels)
 
 
-def picture_tensor(image, *, channels: int = 3) -> torch.Tensor:
-    """(channels, H, W) float32 in 0…1 of a picture in any usual form.
+def picture_tensor(image: PictureLike, *, channels: int = 3) -> torch.Tensor:
+    """(channels, H, W) float32 in 0…1 of a picture in any usual form. Lesson 00.
 
-    image: a path or PIL picture (turned upright as its camera says; transparency dropped), an array (H, W),
-        (H, W, 1), (H, W, 3) or (H, W, 4), or a tensor (C, H, W), C in 1, 3, 4. Integers are uint8 (0…255) or uint16
-        (0…65535); floats are 0…1.
-    channels: 3 (grey pictures are repeated), 1 (colours become grey as Pillow does: 0.299, 0.587, 0.114), or as many
-        as the array or tensor has.
-    Raises ValueError, TypeError or OSError, as a sentence, for anything else: values outside the range, NaN, an empty
-    picture, a file that is damaged or closed, or one of several pages or frames.
+    Args:
+        image: a path or PIL picture (turned upright as its camera says; transparency dropped), an
+            array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a tensor (C, H, W), C in 1, 3, 4.
+            Integers are uint8 (0…255) or uint16 (0…65535); floats are 0…1.
+        channels: 3 (grey pictures are repeated), 1 (colours become grey as Pillow does: 0.299,
+            0.587, 0.114), or as many as the array or tensor has.
+
+    Raises:
+        ValueError, TypeError, OSError: as a sentence, for anything else: values outside the range,
+            NaN, an empty picture, a file that is damaged or closed, or one of several pages or
+            frames.
+
+    Example:
+        image = picture_tensor("photograph.jpg")
     """
     return Picture(image, channels).read()
 
 
-def picture_pixels(image, channels: int = 3) -> np.ndarray | torch.Tensor:
-    """The picture's values as they are, (C, H, W) with C in 1, 3, 4 or `channels`; an array or tensor is not copied."""
+def picture_pixels(image: PictureLike, channels: int = 3) -> np.ndarray | torch.Tensor:
+    """The picture's values as they are, (C, H, W). Lesson 07.
+
+    An array or tensor is not copied.
+
+    Args:
+        image: see `picture_tensor`.
+        channels: allowed for C besides 1, 3 and 4.
+
+    Raises:
+        ValueError, TypeError, OSError: as picture_tensor.
+    """
     given = image
     if isinstance(image, (str, os.PathLike)):
         with _opened(image) as picture:

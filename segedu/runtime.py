@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ LEAST_SCALE = 2.0**-20  # of gradients in float16: from here on, even sums over 
 
 
 def device() -> torch.device:
-    """The best device at hand: cuda, then mps (Apple), then cpu."""
+    """The best device at hand: cuda, then mps (Apple), then cpu. Lesson 04."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -24,9 +25,12 @@ def device() -> torch.device:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, numpy's and torch's generators (all devices). Changes global state: for scripts and first cells.
+    """Seed Python's, numpy's and torch's generators, those of all devices. Lesson 04.
 
-    seed: any integer ≥ 0; numpy sees its lower 32 bits.
+    It changes global state: for scripts and first cells.
+
+    Args:
+        seed: any integer ≥ 0; numpy sees its lower 32 bits.
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)  # the old generator, from which a reader's code may draw
@@ -34,8 +38,8 @@ def seed_everything(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def preserved_rng():
-    """A `with` block after which Python's, numpy's and torch's generators stand where they stood before it."""
+def preserved_rng() -> Iterator[None]:
+    """A `with` block that leaves Python's, numpy's and torch's generators as they were. Lesson 04."""
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     mps_state = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
@@ -52,13 +56,15 @@ def preserved_rng():
 
 
 def precision() -> str:
-    """The precision that trains fastest here: "bfloat16", "float16" or "float32".
+    """The precision that trains fastest here: "bfloat16", "float16" or "float32". Lesson 04.
 
-    bfloat16 where the processor multiplies it in hardware: CUDA that says so, and x86 with AMX or with the bfloat16
-    instructions of AVX-512, unless ONEDNN_MAX_CPU_ISA keeps oneDNN, which computes the convolutions, from using them.
-    float16 on CUDA with tensor cores, but without bfloat16 (compute capability 7: V100, T4). float32 everywhere else.
-    Decided by what the processor says of itself, never by a stopwatch, so that one machine always gives one answer.
-    On processors that only emulate bfloat16 it is many times slower than float32.
+    bfloat16 where the processor multiplies it in hardware: CUDA that says so, and x86 with AMX or
+    with the bfloat16 instructions of AVX-512, unless ONEDNN_MAX_CPU_ISA keeps oneDNN, which
+    computes the convolutions, from using them. float16 on CUDA with tensor cores, but without
+    bfloat16 (compute capability 7: V100, T4). float32 everywhere else.
+
+    Decided by what the processor says of itself, never by a stopwatch, so that one machine always
+    gives one answer. On processors that only emulate bfloat16 it is many times slower than float32.
     """
     kind = device().type
     if kind == "cuda":
@@ -75,7 +81,10 @@ def _has_bfloat16() -> bool:
 
 
 def _may_use_bfloat16() -> bool:
-    """Whether oneDNN may use what the processor has: it says no below AVX-512, but also yes where it would emulate."""
+    """Whether oneDNN may use what the processor has.
+
+    It says no below AVX-512 by itself, but also yes where it would emulate.
+    """
     if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
@@ -83,9 +92,13 @@ def _may_use_bfloat16() -> bool:
 
 
 def checked_precision(asked: str) -> str:
-    """The precision that was asked for; for "auto", what `precision` says.
+    """The precision that was asked for; for "auto", what `precision` says. Lesson 04.
 
-    Raises ValueError, as a sentence, for a precision that there is not, or that this device cannot learn in.
+    Args:
+        asked: "float32", "bfloat16", "float16" or "auto".
+
+    Raises:
+        ValueError: as a sentence, for any other, and for one that this device cannot learn in.
     """
     if asked not in ("auto", "float32", "bfloat16", "float16"):
         raise ValueError(f"precision must be 'float32', 'bfloat16', 'float16' or 'auto', got {asked!r}.")
@@ -95,16 +108,26 @@ def checked_precision(asked: str) -> str:
 
 
 def autocast(precision: str) -> torch.autocast:
-    """A `with` block in which `device()` computes what suits it in this precision; in float32, all as it is."""
+    """A `with` block in which `device()` computes in 16 bits what suits them. Lesson 04.
+
+    Args:
+        precision: "bfloat16" or "float16"; "float32" changes nothing.
+    """
     dtype = torch.float16 if precision == "float16" else torch.bfloat16
     return torch.autocast(device().type, dtype=dtype, enabled=precision != "float32")
 
 
 def scaled_step(scaler: torch.amp.GradScaler, optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the optimiser took its step: not if the gradients overflow; then the scaler will make them smaller.
+    """Whether the optimiser took its step: not where the gradients overflow. Lesson 04.
 
-    A scaler that is not enabled changes nothing, and the step is always taken. Raises FloatingPointError if the
-    gradients overflow however small they are made.
+    After an overflow the scaler makes the next gradients smaller.
+
+    Args:
+        scaler: of the gradients; one that is not enabled changes nothing, and each step is taken.
+        optimizer: whose parameters hold the scaled gradients.
+
+    Raises:
+        FloatingPointError: if the gradients overflow however small they are made.
     """
     before = scaler.get_scale()
     scaler.step(optimizer)
@@ -120,10 +143,14 @@ def scaled_step(scaler: torch.amp.GradScaler, optimizer: torch.optim.Optimizer) 
 
 
 def cpu_quota(groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> float:
-    """How many processors' time a container or a hub grants this process, as in `docker run --cpus=1.5`; else infinity.
+    """How many processors' time this process is granted; infinity without a limit. Lesson 04.
 
-    groups: where Linux shows its control groups, of version 1 or 2. mine: the file that says which are the process's
-    own; a group above them may grant less, and then that counts.
+    A container or a hub may set one, as in `docker run --cpus=1.5`.
+
+    Args:
+        groups: where Linux shows its control groups, of version 1 or 2.
+        mine: the file that says which are the process's own; a group above them may grant less,
+            and then that counts.
     """
     quotas = [math.inf]
     for line in mine.read_text().splitlines() if mine.exists() else []:
@@ -137,7 +164,7 @@ def cpu_quota(groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/se
 
 
 def _quota(group: Path) -> float:
-    """The quota that this very group states: microseconds of processors' time in each period, of so many."""
+    """The quota of this very group: microseconds of processors' time, divided by the period's."""
     with contextlib.suppress(OSError, ValueError):  # version 2, "150000 100000"; "max" is no quota, and no number
         quota, period = (group / "cpu.max").read_text().split()
         return int(quota) / int(period)
@@ -148,10 +175,11 @@ def _quota(group: Path) -> float:
 
 
 def _heed_cpu_quota() -> None:
-    """Lower torch's threads to the quota, rounded up: torch counts processors, and threads without time wait together.
+    """Lower torch's threads to the quota, rounded up.
 
-    What the user chose stays: OMP_NUM_THREADS or MKL_NUM_THREADS; a number below half of the processors, which torch
-    never takes by itself; and any `torch.set_num_threads` that comes after the import of segedu.
+    torch counts processors, and threads without time of their own wait for each other. What the
+    user chose stays: OMP_NUM_THREADS or MKL_NUM_THREADS; a number below half of the processors,
+    which torch never takes by itself; and any `torch.set_num_threads` after the import of segedu.
     """
     quota, threads = cpu_quota(), torch.get_num_threads()
     if quota >= threads or {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & os.environ.keys():

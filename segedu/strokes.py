@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from segedu import runtime
@@ -17,15 +19,26 @@ from segedu.pictures import picture_tensor
 
 
 def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], brush: float = 5) -> np.ndarray:
-    """The mask of the strokes: (H, W) uint8 class ids, 255 (ignored) where nothing was painted; later ones lie on top.
+    """The mask of strokes: (H, W) uint8 class ids, 255 (ignored) where nothing is painted. Lesson 00.
 
-    strokes: pairs (class, [(x, y), …]); class is a name in `labels` or its id. x is the column and y the row of a
-        pixel, so (0, 0) is the *middle* of the upper left pixel (in a polygon it is its corner: masks.from_polygons).
-        The points are joined by straight lines; one point makes a dot.
-    size: (height, width). brush: diameter of the round brush in pixels, at least 1: painted is every pixel whose middle
-        is at most brush / 2 away from the line.
-    Raises ValueError for a stroke of another form, a point outside the picture and a brush under 1,
-    KeyError for a class that `labels` does not have.
+    Args:
+        strokes: pairs (class, [(x, y), …]); later ones lie on top. class is a name in `labels` or
+            its id. x is the column and y the row of a pixel, so (0, 0) is the *middle* of the upper
+            left pixel (in a polygon it is its corner: masks.from_polygons). The points are joined
+            by straight lines; one point makes a dot.
+        labels: the class table.
+        size: (height, width) of the picture.
+        brush: diameter of the round brush in pixels, at least 1: painted is every pixel whose
+            middle is at most brush / 2 away from the line.
+
+    Raises:
+        ValueError: for a stroke of another form, a point outside the picture and a brush under 1.
+        KeyError: for a class that `labels` does not have.
+
+    Example:
+        >>> from segedu.labels import LabelTable
+        >>> draw_strokes([("cup", [(1, 0), (3, 0)])], LabelTable(("cup",), ((0, 0, 0),)), (1, 5), 1)
+        array([[255,   0,   0,   0, 255]], dtype=uint8)
     """
     height, width = size
     if not 1 <= brush < np.inf:
@@ -38,11 +51,18 @@ def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], b
     return mask
 
 
-def painted_over(image, mask: np.ndarray, labels: LabelTable) -> np.ndarray:
-    """(H, W, 3) uint8: the picture, with the painted pixels of `mask` (those that are not 255) in their class's colour.
+def painted_over(
+    image: str | Path | Image.Image | np.ndarray | torch.Tensor, mask: np.ndarray | torch.Tensor, labels: LabelTable
+) -> np.ndarray:
+    """(H, W, 3) uint8: the picture under its strokes, in the colours of the classes. Lesson 00.
 
-    image: in any form that pictures.picture_tensor takes. mask: (H, W) class ids, as draw_strokes makes it.
-    Raises MaskError for a mask that holds no class ids or is of another size.
+    Args:
+        image: in any form that pictures.picture_tensor takes.
+        mask: (H, W) class ids, as draw_strokes makes it; where it is 255, the picture is seen.
+        labels: the class table, which has the colours.
+
+    Raises:
+        MaskError: for a mask that holds no class ids or is of another size.
     """
     mask = as_bytes(class_ids(mask), "The mask")
     pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
@@ -52,34 +72,58 @@ def painted_over(image, mask: np.ndarray, labels: LabelTable) -> np.ndarray:
 
 
 def small_network(num_classes: int, *, layers: int = 3, channels: int = 16) -> nn.Sequential:
-    """Logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1 of any size; no step makes the picture smaller.
+    """A network of dilated convolutions for one picture, untrained. Lesson 00.
 
-    Each layer is a 3×3 convolution whose taps lie 1, 3, 9, … pixels apart, so that layer by layer the window that a
-    pixel's scores depend on is 3, 9, 27, … pixels wide. The norm between them knows the mean and spread of the picture.
-    Beyond its border the picture is continued by its last row and column.
+    It turns pictures (N, 3, H, W) in 0…1 of any size into logits (N, num_classes, H, W); no layer
+    makes them smaller. The layers are 3×3 convolutions of dilation 1, 3, 9, …, so that layer by
+    layer the receptive field grows to 3, 9, 27, … pixels. Between them, instance normalisation
+    takes mean and spread from the picture. Borders are padded by repeating the last row and column.
+
+    Args:
+        num_classes: scores of each pixel.
+        layers: how many 3×3 convolutions; 0 leaves the 1×1 that scores.
+        channels: of each layer.
     """
-    parts: list[nn.Module] = []
+    modules: list[nn.Module] = []
     for layer in range(layers):
-        apart = 3**layer
-        parts += [
-            nn.Conv2d(channels if parts else 3, channels, 3, dilation=apart, padding=apart, padding_mode="replicate"),
+        rate = 3**layer
+        modules += [
+            nn.Conv2d(channels if modules else 3, channels, 3, dilation=rate, padding=rate, padding_mode="replicate"),
             # not BatchNorm: with one picture and 50 steps its running averages lag behind what was trained
             nn.InstanceNorm2d(channels, affine=True),
             nn.ReLU(),
         ]
-    return nn.Sequential(*parts, nn.Conv2d(channels if parts else 3, num_classes, 1))
+    return nn.Sequential(*modules, nn.Conv2d(channels if modules else 3, num_classes, 1))
 
 
 def learn_from_strokes(
-    image, strokes: Sequence, labels: LabelTable, *, layers: int = 3, steps: int = 50, brush: float = 3, seed: int = 0
+    image: str | Path | Image.Image | np.ndarray | torch.Tensor,
+    strokes: Sequence,
+    labels: LabelTable,
+    *,
+    layers: int = 3,
+    steps: int = 50,
+    brush: float = 3,
+    seed: int = 0,
 ) -> nn.Sequential:
-    """A small_network that has learnt the classes of this one picture from strokes on it, in eval mode on the CPU.
+    """A small_network that has learnt this one picture from strokes on it. Lesson 00.
 
-    Its class map is inference.semantic_segmentation(network, image), its logits network(picture[None]). `steps` of Adam
-    with rate 0.01 on the cross-entropy of the painted pixels; all the others are ignored.
-    image: in any form that pictures.picture_tensor takes. strokes, labels, brush: as in draw_strokes.
-    seed: fixes the first weights; the caller's random state is as it was afterwards.
-    Raises ValueError where fewer than two classes are painted, and what draw_strokes and picture_tensor raise.
+    It is in eval mode, on the CPU. Its class map is inference.semantic_segmentation(network,
+    image), its logits network(picture[None]).
+
+    Args:
+        image: in any form that pictures.picture_tensor takes.
+        strokes: as in draw_strokes, of two classes at least.
+        labels: the class table; the network has as many classes.
+        layers: of small_network.
+        steps: of Adam, with rate 0.01, on the cross-entropy of the painted pixels; all the others
+            are ignored.
+        brush: as in draw_strokes.
+        seed: fixes the first weights; the caller's random state is as it was afterwards.
+
+    Raises:
+        ValueError: where fewer than two classes are painted, and what draw_strokes and
+            picture_tensor raise.
     """
     picture = picture_tensor(image)[None].to(runtime.device())
     mask = draw_strokes(strokes, labels, tuple(picture.shape[-2:]), brush)
@@ -102,10 +146,17 @@ def learn_from_strokes(
     return network.eval().cpu()
 
 
-def check_stroke(stroke, labels: LabelTable, size: tuple[int, int], number: int) -> tuple[str, list[tuple]]:
-    """(class name, [(x, y), …]) of a stroke in any form that draw_strokes takes; raises what draw_strokes raises.
+def check_stroke(stroke: Sequence, labels: LabelTable, size: tuple[int, int], number: int) -> tuple[str, list[tuple]]:
+    """(class name, [(x, y), …]) of a stroke in any form that draw_strokes takes. Lesson 00.
 
-    number: the stroke's place in its list, for the message.
+    Args:
+        stroke: what may be one.
+        labels: the class table.
+        size: (height, width) of the picture.
+        number: the stroke's place in its list, for the message.
+
+    Raises:
+        ValueError, KeyError: as in draw_strokes.
     """
     form = 'a stroke is (class, [(x, y), …]), such as ("cup", [(120, 60), (140, 62)])'
     if not isinstance(stroke, Sequence) or isinstance(stroke, str) or len(stroke) != 2:
@@ -136,7 +187,10 @@ def check_stroke(stroke, labels: LabelTable, size: tuple[int, int], number: int)
 
 
 def _paint_line(mask: np.ndarray, class_id: int, radius: float, start: tuple, end: tuple) -> None:
-    """Paints one straight piece in place. paintLine in static/widgets.js has the same rule: one sees this mask."""
+    """Paint one straight line in place.
+
+    paintLine in static/widgets.js has the same rule, so what one sees is this mask.
+    """
     (ax, ay), (bx, by) = start, end
     dx, dy = bx - ax, by - ay
     height, width = mask.shape

@@ -1,4 +1,4 @@
-"""Joint transforms: what happens to a picture happens to its mask, and no mask gets a value that it did not have.
+"""Joint transforms: what happens to a picture happens to its mask, and no mask gets a new value.
 
 All chance comes from torch's global generator: torch.manual_seed makes a transform repeatable.
 """
@@ -27,17 +27,31 @@ def augment(
     flip: bool = True,
     colour: float = 0.3,
 ) -> v2.Compose:
-    """A random transform for training: called with (image, mask[, instances]), it returns the same in new form.
+    """A random transform for training: (image, mask[, instances]) → the same in new form. Lesson 04.
 
-    It cuts out a window and resizes it to `size`, mirrors left and right with probability ½ (flip), and changes
-    brightness, contrast and saturation of the image by factors from 1 − colour … 1 + colour (0 leaves them alone).
+    It crops a window and resizes it to `size`, flips it, and changes the image's colours.
 
-    size:  (height, width) of what comes out; None keeps the size of what goes in.
-    scale: by how much things grow, drawn evenly in log(scale) as zooming is felt. The window is size / scale and never
-           leaves the picture, so that nothing has to be filled in: where it would, the scale is the smallest that fits.
-           With size=None scales below 1 leave the picture whole. (1, 1) takes windows without scaling.
-    Raises what check_joint raises, and ValueError for a size that is no (height, width), a scale that is not 0 < low ≤
-    high, a colour outside 0…1, and, when it is called, for colours of pictures that have neither 1 nor 3 channels.
+    Args:
+        size: (height, width) of what comes out; None keeps the size of what goes in.
+        scale: by how much things grow, drawn evenly in log(scale) as zooming is felt. The window is
+            size / scale and never leaves the picture, so that nothing has to be filled in: where it
+            would, the scale is the smallest that fits. With size=None scales below 1 leave the
+            picture whole. (1, 1) takes windows without scaling.
+        flip: mirror left and right with probability ½.
+        colour: brightness, contrast and saturation of the image change by factors from
+            1 − colour … 1 + colour; 0…1, and 0 leaves them alone.
+
+    Raises:
+        ValueError: a size that is no (height, width), a scale that is not 0 < low ≤ high, a colour
+            outside 0…1, and, when it is called, for colours of pictures that have neither 1 nor 3
+            channels.
+        TypeError, ValueError: when it is called, as check_joint.
+
+    Example:
+        >>> image = tv_tensors.Image(torch.rand(3, 120, 160))
+        >>> mask = tv_tensors.Mask(torch.zeros(120, 160, dtype=torch.int64))
+        >>> [tuple(part.shape) for part in augment((96, 128), scale=(0.7, 1.6))(image, mask)]
+        [(3, 96, 128), (96, 128)]
     """
     size = None if size is None else height_and_width(size)
     try:
@@ -56,15 +70,29 @@ def augment(
 
 
 def resize(size: tuple[int, int]) -> _Resize:
-    """A transform to (height, width) `size`, called with (image, mask[, instances]). Raises what check_joint raises."""
+    """A transform to one size, called with (image, mask[, instances]). Lesson 01.
+
+    Args:
+        size: (height, width) of what comes out.
+
+    Raises:
+        ValueError: a size that is no (height, width).
+        TypeError, ValueError: when it is called, as check_joint.
+    """
     return _Resize(height_and_width(size))
 
 
 def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
-    """Nothing if a joint transform will treat all of them alike: an Image (…, H, W) with Masks (…, H, W) of its size.
+    """Nothing, if a joint transform will treat image and masks alike. Lesson 01.
 
-    Raises TypeError for other types: torchvision's v2 transforms pass over a plain tensor beside an Image in silence,
-    and the mask then fits its picture no more. Raises ValueError where sizes differ or a float image leaves 0…1.
+    Args:
+        image: (…, H, W), an Image of torchvision.tv_tensors.
+        *masks: (…, H, W) each, Masks of the image's size.
+
+    Raises:
+        TypeError: other types: torchvision's v2 transforms pass over a plain tensor beside an Image
+            in silence, and the mask then fits its picture no more.
+        ValueError: sizes differ, or a float image leaves 0…1.
     """
     if not isinstance(image, tv_tensors.Image):
         way_out = "wrap it: image = tv_tensors.Image(image)"
@@ -89,17 +117,25 @@ def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
 
 @dataclass(frozen=True)
 class ElasticGrid:
-    """U-Net's elastic deformation: called with (image, mask[, instances]), it bends all of them by one smooth field.
+    """U-Net's elastic deformation: (image, mask[, instances]) → all bent alike. Lesson 07.
 
-    A 3×3 grid lies over the picture, its outer points on the edges. Each point draws a displacement down and one to the
-    right from a normal distribution, and bicubic interpolation gives every pixel its own. The image is sampled
-    bilinearly, masks at the nearest pixel, so no class or object id is invented. What would come from outside of the
-    picture is mirrored at its edge: no fill, no void; an object near the edge may so appear a second time, same id.
+    A 3×3 grid lies over the picture, its outer points on the edges. Each point draws a displacement
+    down and one to the right from a normal distribution, and bicubic interpolation gives every
+    pixel its own. The image is sampled bilinearly, masks at the nearest pixel, so no class or
+    object id is invented. What would come from outside of the picture is mirrored at its edge: no
+    fill, no void; an object near the edge may so appear a second time, same id.
 
-    strength: standard deviation of the displacements, ≥ 0, in pixels of the paper's 572-pixel tiles. In a picture whose
-        shorter side is s pixels it is strength · s/572 pixels: 10 bend every size alike, 120 × 160 pixels by 2.1.
-    Raises what check_joint raises, TypeError for an image of integers, and ValueError for a strength below 0.
-    Source: U-Net (arXiv 1505.04597, section 3.1).
+    Attributes:
+        strength: standard deviation of the displacements, ≥ 0, in pixels of the paper's 572-pixel
+            tiles. In a picture whose shorter side is s pixels it is strength · s/572 pixels: 10
+            bend every size alike, 120 × 160 pixels by 2.1.
+
+    Raises:
+        ValueError: a strength below 0.
+        TypeError, ValueError: when it is called, as check_joint, and for an image of integers.
+
+    Source:
+        U-Net (arXiv 1505.04597, section 3.1).
     """
 
     strength: float = 10.0
@@ -108,12 +144,13 @@ class ElasticGrid:
         number_within(self.strength, "strength", 0, 1e6, " pixels")
 
     def __call__(self, *sample: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The sample, all its parts bent by one grid."""
         check_joint(*sample)
         size = sample[0].shape[-2:]
         grid = torch.randn(1, 2, 3, 3) * self.strength * min(size) / PAPER_TILE
         down, right = F.interpolate(grid, size=tuple(size), mode="bicubic", align_corners=True)[0]
-        rows = _mirrored(torch.arange(size[0])[:, None] + down, size[0])
-        columns = _mirrored(torch.arange(size[1]) + right, size[1])
+        rows = _reflect_index(torch.arange(size[0])[:, None] + down, size[0])
+        columns = _reflect_index(torch.arange(size[1]) + right, size[1])
         return tuple(_sampled(item, rows, columns) for item in sample)
 
 
@@ -179,7 +216,7 @@ def _nearest(full: int, side: int) -> torch.Tensor:
     return F.interpolate(torch.arange(full).float()[None, None], size=side, mode="nearest-exact")[0, 0].long()
 
 
-def _mirrored(place: torch.Tensor, side: int) -> torch.Tensor:
+def _reflect_index(place: torch.Tensor, side: int) -> torch.Tensor:
     """Places on the endless line −∞ … ∞ → 0 … side − 1, as mirrors on the picture's two edges show them."""
     place = (place + 0.5) % (2 * side)
     return (torch.minimum(place, 2 * side - place) - 0.5).clamp(0, side - 1)

@@ -1,4 +1,7 @@
-"""Figures that answer in the browser: a painter, an overlay, sliders. The only importer of anywidget and ipywidgets."""
+"""Figures that answer in the browser: a painter, an overlay, sliders.
+
+No other module imports anywidget and ipywidgets.
+"""
 
 from __future__ import annotations
 
@@ -36,41 +39,81 @@ OKABE_ITO = (
 )  # fmt: skip
 
 
-def scribble(image, labels: LabelTable | Sequence[str], *, strokes: Sequence = (), brush: float = 5) -> Scribble:
-    """A painter: the picture, a button for every class, “Undo” and “Clear”; mouse, pen and finger draw.
+def scribble(
+    image: str | Path | Image.Image | np.ndarray | torch.Tensor,
+    labels: LabelTable | Sequence[str],
+    *,
+    strokes: Sequence = (),
+    brush: float = 5,
+) -> Scribble:
+    """A painter: the picture, a button for every class, “Undo” and “Clear”. Lesson 00.
 
-    image: a picture in any form that pictures.picture_tensor takes: (3, H, W) floats in 0…1, (H, W, 3) uint8, PIL …
-    labels: a LabelTable, or at most eight class names (they get colours of their own).
-    strokes: what is painted at the start, in the form of strokes.draw_strokes. brush: its diameter in picture pixels.
+    Mouse, pen and finger draw. Where no notebook shows it (nbclient, nbval, a script), it simply
+    keeps the strokes that it was given.
 
-    The result has `.strokes`, the list of (class name, [(x, y), …]) painted so far; setting it (a new list, not
-    append) redraws the picture. `.mask` is (H, W) uint8, 255 where nothing was painted; `.labels` is the LabelTable.
-    Where no notebook shows it (nbclient, nbval, a script), it simply keeps the strokes that it was given.
+    Args:
+        image: a picture in any form that pictures.picture_tensor takes: (3, H, W) floats in 0…1,
+            (H, W, 3) uint8, PIL …
+        labels: a LabelTable, or at most eight class names (they get colours of their own).
+        strokes: what is painted at the start, in the form of strokes.draw_strokes.
+        brush: its diameter in picture pixels.
+
+    Returns:
+        A widget with `.strokes`, the list of (class name, [(x, y), …]) painted so far; setting it
+        (a new list, not append) redraws the picture. `.mask` is (H, W) uint8, 255 where nothing was
+        painted; `.labels` is the LabelTable.
+
+    Raises:
+        ValueError, KeyError: for strokes and a brush that draw_strokes refuses.
     """
     return Scribble(image, _label_table(labels), strokes, brush)
 
 
-def overlay(image, mask, labels: LabelTable | Sequence[str], *, opacity: float = 0.5, prediction=None) -> Overlay:
-    """The picture with its mask over it: a slider for the opacity, a switch for every class, a name for every pixel.
+def overlay(
+    image: str | Path | Image.Image | np.ndarray | torch.Tensor,
+    mask: np.ndarray | torch.Tensor,
+    labels: LabelTable | Sequence[str],
+    *,
+    opacity: float = 0.5,
+    prediction: np.ndarray | torch.Tensor | None = None,
+) -> Overlay:
+    """The picture with its mask over it, which the reader can fade and look through. Lesson 01.
 
-    image, labels: as in `scribble`. mask: (H, W) class ids of the picture's size, 255 = void (drawn hatched).
-    opacity: of the mask at the start, 0…1. prediction: (H, W) class ids of a network; with it the reader can change
-        between mask, prediction and errors: the pixels where the two differ, in the colour of the predicted class.
-    Everything happens in the browser. Raises MaskError for a mask or prediction that does not fit, ValueError for an
-    opacity outside 0…1, and what picture_tensor raises.
+    There is a slider for the opacity, a switch for every class, and a name for every pixel. All of
+    it happens in the browser.
+
+    Args:
+        image: as in `scribble`.
+        mask: (H, W) class ids of the picture's size, 255 = void (drawn hatched).
+        labels: as in `scribble`.
+        opacity: of the mask at the start, 0…1.
+        prediction: (H, W) class ids of a network; with it the reader can change between mask,
+            prediction and errors: the pixels where the two differ, in the colour of the predicted
+            class.
+
+    Raises:
+        MaskError: for a mask or prediction that does not fit.
+        ValueError: for an opacity outside 0…1, and what picture_tensor raises.
     """
     return Overlay(image, mask, _label_table(labels), opacity, prediction)
 
 
 def sliders(draw: Callable[..., Figure], **ranges: tuple[float, float, float]) -> ipywidgets.VBox:
-    """A slider for each argument of `draw`, and below them the figure that it gives, drawn anew when one is let go.
+    """A slider for each argument of `draw`, and below them the figure that it gives. Lesson 07.
 
-    draw: called as draw(name=value, …); gives a matplotlib figure, which is closed here.
-    ranges: name=(low, high, start). Three whole numbers make a slider of whole numbers, others one of fifty steps.
-    The kernel draws, so nothing moves without one: a lesson shows the figure once by plotting.show as well.
-    Raises ValueError unless low ≤ start ≤ high and low < high.
+    It is drawn anew when a slider is let go. The kernel draws, so nothing moves without one: a
+    lesson shows the figure once by plotting.show as well.
+
+    Args:
+        draw: called as draw(name=value, …); gives a matplotlib figure, which is closed here.
+        **ranges: name=(low, high, start). Three whole numbers make a slider of whole numbers,
+            others one of fifty steps.
+
+    Raises:
+        ValueError: unless low ≤ start ≤ high and low < high.
     """
     controls = {name: _slider(name, *limits) for name, limits in ranges.items()}
+    # Not ipywidgets.interactive: its Output draws by a kernel's display only, and holds no picture without one.
     picture = ipywidgets.Image(format="png")
 
     def redraw(_change=None) -> None:
@@ -105,7 +148,7 @@ class _Figure(anywidget.AnyWidget):
     names = traitlets.Tuple().tag(sync=True)
     colours = traitlets.Tuple().tag(sync=True)
 
-    def __init__(self, image, labels: LabelTable, **state):
+    def __init__(self, image: str | Path | Image.Image | np.ndarray | torch.Tensor, labels: LabelTable, **state):
         pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         self.labels = labels
         height, width, _ = pixels.shape
@@ -119,12 +162,25 @@ class _Figure(anywidget.AnyWidget):
 
 
 class Scribble(_Figure):
-    """A painter; made by `scribble`."""
+    """A painter; made by `scribble`. Lesson 00.
+
+    Args:
+        image: as in `scribble`.
+        labels: the class table.
+        strokes: what is painted at the start.
+        brush: its diameter in picture pixels.
+    """
 
     strokes = traitlets.List().tag(sync=True)
     brush = traitlets.Float().tag(sync=True)
 
-    def __init__(self, image, labels: LabelTable, strokes: Sequence, brush: float):
+    def __init__(
+        self,
+        image: str | Path | Image.Image | np.ndarray | torch.Tensor,
+        labels: LabelTable,
+        strokes: Sequence,
+        brush: float,
+    ):
         super().__init__(image, labels, kind="scribble")
         draw_strokes([], labels, self.size, brush)  # says what is wrong with the brush
         self.brush = brush
@@ -141,13 +197,28 @@ class Scribble(_Figure):
 
 
 class Overlay(_Figure):
-    """A mask over its picture; made by `overlay`."""
+    """A mask over its picture; made by `overlay`. Lesson 01.
+
+    Args:
+        image: as in `overlay`.
+        mask: (H, W) class ids.
+        labels: the class table.
+        opacity: of the mask at the start, 0…1.
+        prediction: (H, W) class ids of a network, or None.
+    """
 
     mask_bytes = traitlets.Bytes().tag(sync=True)  # one class id a pixel, row by row
     prediction_bytes = traitlets.Bytes(None, allow_none=True).tag(sync=True)
     opacity = traitlets.Float().tag(sync=True)
 
-    def __init__(self, image, mask, labels: LabelTable, opacity: float, prediction):
+    def __init__(
+        self,
+        image: str | Path | Image.Image | np.ndarray | torch.Tensor,
+        mask: np.ndarray | torch.Tensor,
+        labels: LabelTable,
+        opacity: float,
+        prediction: np.ndarray | torch.Tensor | None,
+    ):
         if not 0 <= opacity <= 1:
             raise ValueError(f"The opacity is a number from 0 (only the picture) to 1 (only the mask), got {opacity}.")
         super().__init__(image, labels, kind="overlay", opacity=opacity)

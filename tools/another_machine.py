@@ -56,12 +56,14 @@ class Claims(ast.NodeTransformer):
         self.cell += bool(info.store_history)
 
     def visit_Assert(self, node: ast.Assert) -> ast.Expr:
+        """The assert as a call that notes whether it holds."""
         source = ast.unparse(node.test)
         test = ast.Lambda(ast.arguments([], [], None, [], [], None, []), self._claimed(node.test))
         call = ast.Call(ast.Name(self.NAME, ast.Load()), [ast.Constant(source), test], [])
         return ast.copy_location(ast.Expr(call), node)
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
+        """The cell's code with all asserts replaced."""
         return ast.fix_missing_locations(self.generic_visit(node))
 
     def _claimed(self, test: ast.expr) -> ast.expr:
@@ -83,6 +85,7 @@ class Claims(ast.NodeTransformer):
     # while it runs
 
     def __call__(self, source: str, test) -> None:
+        """Run one assert, and write down whether it held, and by how much."""
         self.margins = {}
         try:
             held, error = bool(test()), None

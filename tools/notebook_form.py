@@ -1,4 +1,4 @@
-"""What every stored lesson looks like: the parts that are the same everywhere, and the rules that they are held to.
+"""What every stored lesson looks like: the rules that it is held to.
 
 A rule takes a notebook (and its name) and returns its complaints, a list of sentences: none for a sound notebook.
 """
@@ -10,54 +10,15 @@ import statistics
 
 import nbformat
 
-from tools import publish
-from tools.publish import GITHUB, ROOT
-
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-REPOSITORY = publish.repository()
-
-
-def set_up(wheel: str) -> str:
-    """The set-up cell, for the released wheel's address and checksum, or for none ("")."""
-    return f"""\
-# Set-up, the same in every lesson: segedu from this clone, or as installed, or (on Colab) as released.
-import importlib.util
-import sys
-from pathlib import Path
-
-import torch
-
-sys.path[:0] = [str(folder) for folder in Path.cwd().parents if (folder / "segedu" / "__init__.py").is_file()]
-{publish.ABSENT}
-{publish.getting(wheel)}
-from segedu import runtime
-
-runtime.seed_everything(0)
-print(f"torch {{torch.__version__}} on {{runtime.device()}}")"""
-
-
-SETUP = set_up(publish.wheel())
-
-
-def badge(name: str) -> str:
-    """The line of Markdown that opens lesson `name` (without .ipynb) on Colab."""
-    place = REPOSITORY.removeprefix(GITHUB)
-    link = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/{name}.ipynb"
-    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
-
-
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from tools.cells import CHECKS, METADATA, SETUP, WIDGET, badge, code, has_image, lines, metadata, prose, tags, text_of
+from tools.recorded import recorded_cells
 
 # Traces of one machine or one moment, which differ for every reader.
 _PATHS = re.compile(r"(?<![\w.:/~-])/(?:home|root|work|tmp|Users|content|opt|usr)/\w[^\s'\"]*|\b[A-Z]:\\\\?\w[^\s'\"]*")
 _DEBRIS = {
     "a progress bar": re.compile(r"\d ?it/s|s/it\b|\d%\||█"),
     "a time of day": re.compile(r"\b[0-2]?\d:[0-5]\d:[0-5]\d\b"),
-    "a date": re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b"),
+    "a date": re.compile(r"(?<!recorded )\b20\d\d-[01]\d-[0-3]\d\b"),  # that of a stored measurement changes with it
     "an address in memory": re.compile(r"\bat 0x[0-9a-f]{6,}"),
     "an overwritten line": re.compile(r"\r(?!\n)"),
 }
@@ -65,44 +26,6 @@ _ASSERT = re.compile(r"^\s*(?:assert\b|(?:torch|np|numpy)\.testing\.)", re.MULTI
 _OPENING = {"what you will be able to do": r"able to|you will", "what you need": r"need", "minutes": r"minutes|time"}
 _CLOSING = {"recap": r"recap", "what differs from the papers": r"differ|changed", "references": r"references|sources"}
 _CLOSING_CELLS = 8
-
-
-# What rules and the runner ask of a cell
-
-
-def tags(cell) -> list[str]:
-    return cell["metadata"].get("tags", [])
-
-
-def asks(cell) -> bool:
-    """Whether this code cell answers a prediction of the reader's."""
-    return cell["cell_type"] == "code" and "check.guess(" in cell["source"]
-
-
-def code(notebook) -> list:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def prose(cells) -> str:
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-
-
-def lines(cell) -> int:
-    """The number of lines that are neither blank nor comments."""
-    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in cell.source.splitlines())
-
-
-def has_image(output) -> bool:
-    return any(kind.startswith("image/") for kind in output.get("data", {}))
-
-
-def text_of(output) -> str:
-    """What the output says in words, whatever its kind."""
-    if output.output_type == "error":
-        return "\n".join(output.traceback)
-    if output.output_type == "stream":
-        return output.text
-    return "\n".join(str(value) for kind, value in output.data.items() if kind.startswith("text/"))
 
 
 def _start(cell) -> str:
@@ -114,6 +37,7 @@ def _start(cell) -> str:
 
 
 def executed_in_order(notebook, name):
+    """The cells are stored as run once, from top to bottom."""
     counts = [cell.execution_count for cell in code(notebook)]
     if not counts:
         return ["it has no code cells"]
@@ -121,6 +45,7 @@ def executed_in_order(notebook, name):
 
 
 def plain_metadata(notebook, name):
+    """The notebook's metadata are the runner's, and no two cells share an id."""
     complaints = [] if notebook.metadata == METADATA else [f"metadata {sorted(notebook.metadata)}: use the runner's"]
     if len({cell.id for cell in notebook.cells}) < len(notebook.cells):
         complaints.append("two cells have the same id")
@@ -128,6 +53,7 @@ def plain_metadata(notebook, name):
 
 
 def no_widgets(notebook, name):
+    """No stored output is a widget, which shows nothing on GitHub."""
     return [
         f"a widget, which shows nothing on GitHub, is stored in {_start(cell)}"
         for cell in code(notebook)
@@ -136,6 +62,7 @@ def no_widgets(notebook, name):
 
 
 def errors_only_where_intended(notebook, name):
+    """A cell that stores an error is tagged raises-exception, and the other way round."""
     complaints = []
     for cell in code(notebook):
         failed = any(output.output_type == "error" for output in cell.outputs)
@@ -147,6 +74,7 @@ def errors_only_where_intended(notebook, name):
 
 
 def nothing_of_the_machine(notebook, name):
+    """No path, warning, time or other trace of the machine is stored."""
     complaints = []
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
@@ -162,13 +90,15 @@ def nothing_of_the_machine(notebook, name):
 
 
 def set_up_cell(notebook, name):
+    """The first code cell is the set-up cell, to the letter."""
     tagged = [cell for cell in notebook.cells if "setup" in tags(cell)]
     if len(tagged) != 1 or tagged[0] is not code(notebook)[0]:
         return ["exactly the first code cell must be tagged setup"]
-    return [] if tagged[0].source == SETUP else ["the set-up cell is not the one in tools/notebook_form.py"]
+    return [] if tagged[0].source == SETUP else ["the set-up cell is not the one in tools/cells.py"]
 
 
 def opening(notebook, name):
+    """The first cell has a title, aims, needs, minutes, and the badge."""
     first = notebook.cells[0]
     if first.cell_type != "markdown" or not first.source.startswith("# "):
         return ["the first cell must be Markdown and begin with the title, '# …'"]
@@ -184,6 +114,7 @@ def opening(notebook, name):
 
 
 def closing(notebook, name):
+    """The last cells have a recap, the differences from the papers, and references with sections."""
     text = prose(notebook.cells[-_CLOSING_CELLS:])
     headings = {
         what: re.search(rf"^#+ .*(?:{pattern}).*$", text, re.IGNORECASE | re.MULTILINE)
@@ -197,33 +128,50 @@ def closing(notebook, name):
 
 
 def predictions(notebook, name):
+    """The reader predicts at least three times, and the answers are folded."""
     asked = sum(cell.source.count("check.guess(") for cell in code(notebook))
-    complaints = [] if asked >= 3 else [f"{asked} predictions (check.guess), at least 3 are wanted"]
-    for cell in filter(asks, notebook.cells):
-        if not cell.metadata.get("jupyter", {}).get("outputs_hidden"):
-            complaints.append(f"the answer of {_start(cell)} is not folded")
-    return complaints
+    return [] if asked >= 3 else [f"{asked} predictions (check.guess), at least 3 are wanted"]
+
+
+def folds(notebook, name):
+    """Cells are folded as their tags say."""
+    return [
+        f"{_start(cell)} is not folded as its tags say: python -m tools.retag"
+        for cell in notebook.cells
+        if cell.metadata != metadata(cell)
+    ]
 
 
 def proofs(notebook, name):
+    """Claims are asserted in cells tagged proof, folded, below a reading in words."""
     claims, complaints, before = 0, [], None
     for cell in notebook.cells:
         count = len(_ASSERT.findall(cell.source)) if cell.cell_type == "code" else 0
-        if "proof" in tags(cell):
+        if CHECKS & {*tags(cell)}:
             claims += count
             if not count:
-                complaints.append(f"{_start(cell)} is tagged proof, and asserts nothing")
-            if not cell.metadata.get("jupyter", {}).get("source_hidden"):
-                complaints.append(f"the proof {_start(cell)} is not folded")
-            if before is None or (before.cell_type != "markdown" and "proof" not in tags(before)):
-                complaints.append(f"the proof {_start(cell)} does not follow a reading of its result in words")
+                complaints.append(f"{_start(cell)} is tagged {tags(cell)[0]}, and asserts nothing")
+            if before is None or (before.cell_type != "markdown" and not CHECKS & {*tags(before)}):
+                complaints.append(f"the check {_start(cell)} does not follow a reading of its result in words")
         elif count:
-            complaints.append(f"{_start(cell)} asserts, and is not tagged proof")
+            complaints.append(f"{_start(cell)} asserts, and is tagged neither proof nor recorded")
         before = cell
     return complaints + ([] if claims >= 6 else [f"{claims} asserted claims, at least 6 are wanted"])
 
 
+def recorded(notebook, name):
+    """Checks of stored numbers are told from those of what runs here."""
+    complaints = []
+    for cell, is_recorded in zip(code(notebook), recorded_cells(code(notebook)), strict=True):
+        if is_recorded and "proof" in tags(cell):
+            complaints.append(f"{_start(cell)} only reads stored numbers: tag it recorded (python -m tools.retag)")
+        if is_recorded is False and "recorded" in tags(cell):
+            complaints.append(f"{_start(cell)} checks what runs here: tag it proof (python -m tools.retag)")
+    return complaints
+
+
 def sizes(notebook, name):
+    """Cells and file are small enough to be read and loaded."""
     counts = [lines(cell) for cell in code(notebook)] or [0]
     kilobytes = len(nbformat.writes(notebook).encode()) / 1000
     complaints = []
@@ -237,15 +185,17 @@ def sizes(notebook, name):
 
 
 def early_picture(notebook, name):
+    """A picture comes soon."""
     read = 0
-    for cell in code(notebook):
+    for cell in code(notebook)[1:]:  # the set-up cell is folded
         read += lines(cell)
         if any(map(has_image, cell.outputs)):
-            return [] if read <= 40 else [f"the first picture comes after {read} lines of code, at most 40 are wanted"]
+            return [] if read <= 30 else [f"the first picture comes after {read} lines of code, at most 30 are wanted"]
     return ["it has no picture"]
 
 
 def pictures_in_words(notebook, name):
+    """Every picture has an alternative text and a caption, and needs no network."""
     complaints = []
     for cell in code(notebook):
         for output, following in zip(cell.outputs, [*cell.outputs[1:], None], strict=False):
@@ -264,6 +214,7 @@ def pictures_in_words(notebook, name):
 
 
 def real_data_stays_out(notebook, name):
+    """Nothing of real data is stored."""
     tagged = [cell for cell in code(notebook) if "real-data" in tags(cell)]
     complaints = [
         f"a picture in {_start(cell)}, which is tagged real-data"
@@ -280,7 +231,8 @@ def real_data_stays_out(notebook, name):
 
 RULES = [
     executed_in_order, plain_metadata, no_widgets, errors_only_where_intended, nothing_of_the_machine, set_up_cell,
-    opening, closing, predictions, proofs, sizes, early_picture, pictures_in_words, real_data_stays_out,
+    opening, closing, predictions, folds, proofs, recorded, sizes, early_picture, pictures_in_words,
+    real_data_stays_out,
 ]  # fmt: skip
 
 

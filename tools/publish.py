@@ -67,7 +67,7 @@ def rewritten(address: str, wheel: str) -> dict[Path, str]:
     """Every file that names the address or the wheel, and its text with these; all else in it is as it was."""
     old, new = (where.removeprefix(GITHUB) for where in (repository(), address))
     named = re.compile(rf"((?:github\.com|colab\.research\.google\.com/github)/){re.escape(old)}(?![\w-]|\.\w)")
-    lessons = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    lessons = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if path.parent.name[0] != ".")
     texts = {}
     for path in [*(ROOT / name for name in ("pyproject.toml", "README.md", "CITATION.cff")), *lessons]:
         text = path.read_bytes().decode()  # bytes, there and back: the ends of lines stay, on Windows too
@@ -79,7 +79,8 @@ def rewritten(address: str, wheel: str) -> dict[Path, str]:
             text = _replaced(r"\A(# .*\r?\n\r?\n)", note, text, f"{path.name}: a title above an empty line")
         elif path in lessons:
             pattern = rf'({re.escape(_stored(ABSENT))}\\n",\s+")[^\r\n]*(?=\\n",)'
-            cell = f"{path.name}: the set-up cell, which `python start.py notebooks {path.stem}` writes,"
+            name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix().replace("exercises/", "solutions/")
+            cell = f"{path.name}: the set-up cell, which `python start.py notebooks {name}` writes,"
             text = _replaced(pattern, _stored(getting(wheel)), text, cell)
         texts[path] = text
     return texts

@@ -2,8 +2,9 @@
 
     python -m tools.store_notebooks [NAME ...] [--avx2]
 
-NAME is the beginning of a lesson's file name ("04"); without one, all run, one after the other, on two threads, on the
-CPU and without real pictures. A lesson is stored only when the whole of it ran. With --avx2 the processor pretends
+NAME is the beginning of a lesson's file name ("04"), or of its solutions' ("solutions/04"), from which the exercises
+are made; without one, all run, one after the other, on two threads, on the CPU and without real pictures. A lesson is
+stored only when the whole of it ran. With --avx2 the processor pretends
 to be a laptop's, whose minutes these are.
 """
 
@@ -22,17 +23,14 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tools.notebook_form import (
-    METADATA,
-    NOTEBOOKS,
-    SETUP,
-    WIDGET,
-    all_complaints,
-    asks,
-    badge,
-    real_data_stays_out,
-    tags,
-)
+from tools import exercises, notebook_form
+from tools.cells import METADATA, NOTEBOOKS, SETUP, SOLUTIONS, WIDGET, badge, metadata, tags
+from tools.notebook_form import real_data_stays_out
+
+
+def name_of(path: Path) -> str:
+    """The place of a notebook in notebooks/, without .ipynb: "02_scores", "solutions/02"."""
+    return f"solutions/{path.stem}" if path.parent.name == "solutions" else path.stem
 
 
 def prepare(notebook, name: str) -> None:
@@ -55,12 +53,7 @@ def clean(notebook) -> None:
     """Leave what a reader wants to see: no widgets, no stderr, no machine's traces; answers and proofs folded."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
-        kept = {"tags": tags(cell)} if tags(cell) else {}
-        if "proof" in tags(cell):
-            kept["jupyter"] = {"source_hidden": True}
-        if asks(cell):
-            kept.update(collapsed=True, jupyter={"outputs_hidden": True})
-        cell.metadata = nbformat.from_dict(kept)
+        cell.metadata = nbformat.from_dict(metadata(cell))
         if cell.cell_type == "code":
             cell.outputs = [output for output in map(cleaned, cell.outputs) if output is not None]
 
@@ -106,8 +99,8 @@ def run(notebook, folder: Path) -> list[float]:
 
 def store(path: Path) -> bool:
     """Run one lesson and write it back; whether that went well."""
-    notebook = nbformat.read(path, as_version=4)
-    prepare(notebook, path.stem)
+    notebook, name = nbformat.read(path, as_version=4), name_of(path)
+    prepare(notebook, name)
     try:
         seconds = run(notebook, path.parent)
     except CellExecutionError as error:
@@ -123,14 +116,19 @@ def store(path: Path) -> bool:
     nbformat.write(notebook, path)
     kilobytes = path.stat().st_size / 1000
     print(f"{path.name}: {sum(seconds):.0f} s, slowest cell {max(seconds):.0f} s, {kilobytes:.0f} kB", flush=True)
-    for complaint in all_complaints(notebook, path.stem):
+    if path in SOLUTIONS:
+        exercises.write(path)
+    for complaint in (exercises if path in SOLUTIONS else notebook_form).all_complaints(notebook, name):
         print(f"  its form: {complaint}", flush=True)
     return True
 
 
 def be_a_plain_machine(scratch: Path, avx2: bool) -> None:
-    """Set this process's environment, which the kernels inherit: two threads, a CPU, no data but weights."""
-    os.environ.update(OMP_NUM_THREADS="2", OMP_WAIT_POLICY="PASSIVE", CUDA_VISIBLE_DEVICES="")
+    """Set this process's environment, which the kernels inherit: two threads, a CPU, no data but weights.
+
+    A check that fails stops its lesson.
+    """
+    os.environ.update(OMP_NUM_THREADS="2", OMP_WAIT_POLICY="PASSIVE", CUDA_VISIBLE_DEVICES="", SEGEDU_STRICT="1")
     if avx2:
         os.environ.update(ONEDNN_MAX_CPU_ISA="AVX2", ATEN_CPU_CAPABILITY="avx2")
     weights = Path(os.environ.pop("SEGEDU_DATA", scratch / "none")) / "weights"
@@ -141,11 +139,13 @@ def be_a_plain_machine(scratch: Path, avx2: bool) -> None:
 
 
 def main() -> int:
+    """Run the lessons and store their outputs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of lessons' names; all lessons if none")
     parser.add_argument("--avx2", action="store_true", help="as slow as a laptop, to measure its minutes")
     options = parser.parse_args()
-    chosen = [path for path in NOTEBOOKS if path.name.startswith(tuple(options.names or [""]))]
+    names = tuple(options.names or [""])
+    chosen = [path for path in [*NOTEBOOKS, *SOLUTIONS] if name_of(path).startswith(names)]
     if not chosen:
         return f"No lesson in notebooks/ begins with {' or '.join(options.names) or 'anything'}."
     with tempfile.TemporaryDirectory() as scratch:

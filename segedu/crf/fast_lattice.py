@@ -116,7 +116,7 @@ def sparse_lattice(features: np.ndarray, *, weight: float = 1.0, extra_ring: boo
     blurs = [_blur(points, abs(step)) for step in steps]
     columns = np.take(number.astype(np.int32), simplex, axis=0)  # (N, d + 1): the points around each pixel
 
-    from scipy.sparse import csr_array  # here: `import segedu` stays free of scipy
+    from scipy.sparse import csr_array
 
     rows = np.arange(0, columns.size + 1, columns.shape[1], dtype=np.int32)
     slice_ = csr_array((weights.ravel(), columns.ravel(), rows), shape=(len(columns), len(points)))

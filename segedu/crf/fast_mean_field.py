@@ -1,4 +1,4 @@
-"""Mean field as of mean_field.py, on the lattice of fast_lattice.py: the same numbers sooner.
+"""Mean field as of mean_field.py, on the lattice of fast_lattice.py: the same numbers faster.
 
 Each trick is exact: it changes the order of sums, so the last digits, and nothing else
 (tests/segedu/test_lattice.py compares it with the plain steps).

@@ -42,34 +42,54 @@ class Lattice(NamedTuple):
     neighbours: torch.Tensor
 
     def splat(self, values: torch.Tensor) -> torch.Tensor:
-        """Each pixel's value, shared among the points around it: (N, C) float32 → (M, C)."""
+        """(M, C): each pixel's value, shared among the points around it. Lesson 09.
+
+        Args:
+            values: (N, C) float32, of the pixels.
+        """
         shared = self.weights[:, :, None] * values[:, None]  # (N, d + 1, C)
         at_points = torch.zeros(len(self.points), values.shape[1])
         return at_points.index_add(0, self.vertices.flatten(), shared.flatten(0, 1))
 
     def blur(self, at_points: torch.Tensor) -> torch.Tensor:
-        """Each point takes half of either neighbour's value, axis by axis: (M, C) → (M, C)."""
+        """(M, C): each point takes half of either neighbour's value, axis by axis. Lesson 09.
+
+        Args:
+            at_points: (M, C) float32, values of the lattice points.
+        """
         for before, after in self.neighbours:
             and_nobody = pad(at_points, (0, 0, 0, 1))  # row M: a neighbour that does not exist has 0
             at_points = at_points + (and_nobody[before] + and_nobody[after]) / 2
         return at_points
 
     def slice(self, at_points: torch.Tensor) -> torch.Tensor:
-        """The weighted mean of the points around each pixel: (M, C) → (N, C)."""
+        """(N, C): the weighted mean of the points around each pixel. Lesson 09.
+
+        Args:
+            at_points: (M, C) float32, values of the lattice points.
+        """
         return (self.weights[:, :, None] * at_points[self.vertices]).sum(1)
 
     def filter(self, values: torch.Tensor) -> torch.Tensor:
-        """Splat, blur, slice: K · values up to a common factor, (N, C) float32 → (N, C)."""
+        """(N, C): splat, blur, slice: K · values up to a common factor. Lesson 09.
+
+        Args:
+            values: (N, C) float32, of the pixels.
+        """
         return self.slice(self.blur(self.splat(values)))
 
     def normalised_filter(self, values: torch.Tensor) -> torch.Tensor:
-        """D^-½ K D^-½ · values with D = K · 1, as in the dense CRF: (N, C) float32 → (N, C)."""
+        """(N, C): D^-½ K D^-½ · values with D = K · 1, as in the dense CRF. Lesson 09.
+
+        Args:
+            values: (N, C) float32, of the pixels.
+        """
         scale = self.filter(torch.ones(len(values), 1)).rsqrt()  # a common factor of K is gone here
         return scale * self.filter(scale * values)
 
 
 def permutohedral_lattice(features: np.ndarray, *, extra_ring: bool = False) -> Lattice:
-    """The lattice whose `filter` is a Gaussian of sigma 1: K[i, j] ≈ exp(−½ |f_i − f_j|²).
+    """The lattice whose `filter` is K[i, j] ≈ exp(−½ |f_i − f_j|²). Lesson 09.
 
     Only points around a pixel exist. What blurring would give to others is lost.
 
@@ -87,7 +107,8 @@ def permutohedral_lattice(features: np.ndarray, *, extra_ring: bool = False) -> 
         ValueError: a feature is not finite, or a sigma so small that float32 cannot tell the
             lattice points apart.
 
-    Source: Adams, Baek, Davis 2010, section 3. The paper's hash table is a dictionary. Lesson 09.
+    Source:
+        Adams, Baek, Davis 2010, section 3. The paper's hash table is a dictionary.
     """
     nearest, rank, weights = enclosing_simplices(features * RING_SCALE if extra_ring else features)
     size = len(rank)  # d + 1
@@ -112,7 +133,7 @@ def permutohedral_lattice(features: np.ndarray, *, extra_ring: bool = False) -> 
 
 
 def elevate(features: np.ndarray) -> np.ndarray:
-    """The features in the plane Σ x = 0 of d + 1 dimensions, in which the lattice lies.
+    """(d + 1, N) float32: the features in the plane Σ x = 0, in which the lattice lies. Lesson 09.
 
     Lattice points have integer coordinates there that are all equal modulo d + 1. They are scaled
     so that splat, blur and slice together are a Gaussian of sigma 1.
@@ -120,10 +141,8 @@ def elevate(features: np.ndarray) -> np.ndarray:
     Args:
         features: (d, N) float32, divided by the sigmas.
 
-    Returns:
-        (d + 1, N) float32.
-
-    Source: Adams, Baek, Davis 2010, section 3. Lesson 09.
+    Source:
+        Adams, Baek, Davis 2010, section 3.
     """
     d = len(features)
     elevated, above = np.empty((d + 1, features.shape[1]), np.float32), np.float32(0)
@@ -136,7 +155,7 @@ def elevate(features: np.ndarray) -> np.ndarray:
 
 
 def enclosing_simplices(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """In which simplex of the lattice each pixel lies, and where in it.
+    """In which simplex of the lattice each pixel lies, and where in it. Lesson 09.
 
     Args:
         features: (d, N) float32, divided by the sigmas.
@@ -151,7 +170,8 @@ def enclosing_simplices(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
         ValueError: a feature is not finite, or a sigma so small that float32 cannot tell the
             lattice points apart.
 
-    Source: Adams, Baek, Davis 2010, section 3. Lesson 09.
+    Source:
+        Adams, Baek, Davis 2010, section 3.
     """
     elevated = elevate(features)
     size = len(elevated)

@@ -38,7 +38,7 @@ def dense_crf(
     bilateral_weight: float = 4,
     extra_ring: bool = False,
 ) -> Array:
-    """The class probabilities after mean field in a fully connected CRF.
+    """(C, H, W) class probabilities after mean field in a fully connected CRF. Lesson 09.
 
     The defaults are those of DeepLab's release, for pictures of some 500 pixels a side. Sigmas are
     in pixels: for a picture of half the size, take half of both sigmas of places; the sigma of
@@ -70,13 +70,16 @@ def dense_crf(
         ValueError: another shape, NaN, a probability outside 0…1, a sigma not above 0 or far too
             small, a negative weight or one that overflows, iterations that are not 0, 1, 2 …
 
-    Source: Krähenbühl, Koltun 2011, section 3; Adams, Baek, Davis 2010, section 3; the
-    normalisation and j = i as in the authors' code. Lesson 09.
+    Source:
+        Krähenbühl, Koltun 2011, section 3; Adams, Baek, Davis 2010, section 3; the normalisation
+        and j = i as in the authors' code.
 
     Example:
-        probabilities = model(image[None])[0].softmax(0)  # image: (3, H, W) in 0…1
-        pixels = (image * 255).round().byte().permute(1, 2, 0)
-        classes = dense_crf(probabilities, pixels, bilateral_sigma_xy=24).argmax(0)
+        >>> image = torch.rand(3, 60, 80)  # in 0…1
+        >>> probabilities = torch.rand(2, 60, 80).softmax(0)  # of a network: its softmax
+        >>> pixels = (image * 255).round().byte().permute(1, 2, 0)
+        >>> dense_crf(probabilities, pixels, bilateral_sigma_xy=12).argmax(0).shape
+        torch.Size([60, 80])
     """
     log_p, pixels = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
     order = torch.from_numpy(fast_mean_field.cache_order(pixels))
@@ -104,7 +107,7 @@ def dense_crf_exact(
     bilateral_sigma_rgb: float = 5,
     bilateral_weight: float = 4,
 ) -> Array:
-    """The same as dense_crf by the literal sum over all pairs of pixels.
+    """The same as dense_crf by the literal sum over all pairs of pixels. Lesson 09.
 
     K[i, j] = exp(−½ |f_i − f_j|²), normalised to K[i, j] / √(D_i D_j) with D_i = Σ_j K[i, j]; j = i
     is in the sum.
@@ -126,8 +129,8 @@ def dense_crf_exact(
         TypeError: as dense_crf.
         ValueError: as dense_crf, and for a picture of more than 8192 pixels.
 
-    Source: Krähenbühl, Koltun 2011, section 2; the normalisation and j = i as in the authors' code.
-    Lesson 09.
+    Source:
+        Krähenbühl, Koltun 2011, section 2; the normalisation and j = i as in the authors' code.
     """
     log_p, pixels = _checked(probabilities, image, iterations, spatial_weight, bilateral_weight)
     count = len(log_p)
@@ -149,7 +152,7 @@ def dense_crf_exact(
 
 
 def mean_field(log_p: torch.Tensor, messages: Callable, iterations: int) -> torch.Tensor:
-    """Q after `iterations` of Q ← softmax(log p + messages(Q)), all pixels at once.
+    """Q, (N, C), after steps Q ← softmax(log p + messages(Q)), all pixels at once. Lesson 09.
 
     Args:
         log_p: (N, C) float32, log probabilities: −unary. Q begins as their softmax.
@@ -159,7 +162,8 @@ def mean_field(log_p: torch.Tensor, messages: Callable, iterations: int) -> torc
     Returns:
         (N, C) float32 with sum 1 in each row.
 
-    Source: Krähenbühl, Koltun 2011, algorithm 1, with Potts' model. Lesson 09.
+    Source:
+        Krähenbühl, Koltun 2011, algorithm 1, with Potts' model.
     """
     q = log_p.softmax(1)
     for _ in range(iterations):
@@ -168,7 +172,7 @@ def mean_field(log_p: torch.Tensor, messages: Callable, iterations: int) -> torc
 
 
 def spatial_features(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Where each pixel is, for the kernel that knows places only.
+    """(2, H·W): where each pixel is, for the kernel that knows places only. Lesson 09.
 
     Args:
         image: (H, W, 3) of any values: its size counts.
@@ -180,7 +184,8 @@ def spatial_features(image: np.ndarray, sigma: float) -> np.ndarray:
     Raises:
         ValueError: sigma is not above 0.
 
-    Source: Krähenbühl, Koltun 2011, equation 3, second kernel. Lesson 09.
+    Source:
+        Krähenbühl, Koltun 2011, equation 3, second kernel.
     """
     if not sigma > 0:
         raise ValueError(f"A sigma must be above 0, got {sigma}; to leave a kernel out, give it the weight 0.")
@@ -190,7 +195,7 @@ def spatial_features(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def bilateral_features(image: np.ndarray, sigma_xy: float, sigma_rgb: float) -> np.ndarray:
-    """Where each pixel is and how it looks, for the kernel that knows places and colours.
+    """(5, H·W): where each pixel is and how it looks, for the kernel of both. Lesson 09.
 
     Args:
         image: (H, W, 3) uint8.
@@ -203,7 +208,8 @@ def bilateral_features(image: np.ndarray, sigma_xy: float, sigma_rgb: float) -> 
     Raises:
         ValueError: a sigma is not above 0.
 
-    Source: Krähenbühl, Koltun 2011, equation 3, first kernel. Lesson 09.
+    Source:
+        Krähenbühl, Koltun 2011, equation 3, first kernel.
     """
     if not sigma_rgb > 0:
         raise ValueError(f"A sigma must be above 0, got {sigma_rgb}; to leave a kernel out, give it the weight 0.")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from segedu.download import DataMissing, RealData, fetch_data
+from segedu.download import DataMissing, RealData, fetch_command, fetch_data, find_data, missing, pictures_in
 from segedu.inputs import height_and_width, whole_number
 from segedu.labels import LabelTable
 
@@ -19,13 +20,22 @@ from segedu.labels import LabelTable
 class SegmentationDataset(Dataset):
     """Pictures with their masks. A subclass sets `labels` and defines `__len__` and `_read`.
 
-    ds[i] → image, mask: tv_tensors.Image (3, H, W) float32 in 0…1 and tv_tensors.Mask (H, W) int64, 255 ignored.
-    Data sets of grey pictures (ToyCells, Membranes, Nuclei) give (1, H, W): a model for them has in_channels=1.
-    ds[i] → image, mask, instances: with instances=True; instances is a tv_tensors.Mask (H, W) int64, 0 = no object.
+    ds[i] → image, mask: tv_tensors.Image (3, H, W) float32 in 0…1, and tv_tensors.Mask (H, W)
+    int64, 255 ignored. Data sets of grey pictures (ToyCells, Membranes, Nuclei) give (1, H, W):
+    a model for them has in_channels=1. With instances=True: ds[i] → image, mask, instances, a
+    tv_tensors.Mask (H, W) int64, 0 = no object.
 
-    transform: called as transform(image, mask[, instances]) and may be random; anything from torchvision.transforms.v2.
-    Samples are kept in memory as uint8 before the transform: a second pass over the data costs no decoding or drawing.
-    Raises IndexError for an index outside −len … len − 1.
+    Samples are kept in memory as uint8 before the transform: a second pass over the data costs no
+    decoding or drawing.
+
+    Args:
+        transform: called as transform(image, mask[, instances]) and may be random; anything from
+            torchvision.transforms.v2. None changes nothing.
+        instances: whether samples have the ids of objects as their third part.
+
+    Raises:
+        IndexError: for an index outside −len … len − 1.
+        TypeError: for an index that is no whole number.
     """
 
     labels: LabelTable
@@ -72,18 +82,36 @@ class SegmentationDataset(Dataset):
 
 
 class StoredDataset(SegmentationDataset):
-    """A real data set, found in files or fetched; a subclass says in `_read` how a picture is read from `_paths`.
+    """A real data set, found in files or fetched. A subclass sets `data` and defines `_read`.
 
-    data: what to fetch.   find: called with a folder or None, gives the paths of each picture, or raises DataMissing.
-    size: (height, width) to which pictures are resized, None for that of the files.
-    root, download: where to look, and whether what is missing is fetched, into `root` or the cache.
-    Raises ValueError for a size that is no (height, width) of at least (1, 1), and DataMissing.
+    `folders` and what sentences say (`called`, `part`, `start`, `lacking`) are set before this
+    constructor is called; which of the pictures there are wanted is what `_wanted` says.
+
+    Args:
+        size: (height, width) to which pictures are resized, None for that of the files.
+        root: where to look, the data set's folder or the one above it; None: SEGEDU_DATA, then
+            the user's cache.
+        download: whether what is missing is fetched, into `root` or the cache.
+        transform: see SegmentationDataset.
+        instances: see SegmentationDataset.
+
+    Attributes:
+        names: the file names without suffix, in the order of the index.
+
+    Raises:
+        ValueError: for a size that is no (height, width) of at least (1, 1).
+        DataMissing: where a picture or its mask is not there.
     """
+
+    data: ClassVar[RealData]
+    called: ClassVar[str] = ""  # in sentences, where it is not the name of the class
+    folders: tuple[str, str]  # of pictures and of masks, inside the data set's folder
+    part = "pictures"  # what these folders hold
+    start = ""  # of the sentence that says that something is incomplete
+    lacking = "{} of {} pictures or their masks"
 
     def __init__(
         self,
-        data: RealData,
-        find: Callable[[str | Path | None], list],
         *,
         size: tuple[int, int] | None,
         root: str | Path | None,
@@ -94,11 +122,45 @@ class StoredDataset(SegmentationDataset):
         super().__init__(transform=transform, instances=instances)
         self.size = None if size is None else height_and_width(size)
         try:
-            self._paths = find(root)
+            self._find(root)
         except DataMissing:
             if not download:
                 raise
-            self._paths = find(fetch_data(data, root))
+            self._find(fetch_data(self.data, root))
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.names)
+
+    def _places(self, folder: Path) -> list[Path]:
+        """The two folders inside the data set's own that hold the pictures and the masks."""
+        return [folder / inside for inside in self.folders]
+
+    def _wanted(self, there: Iterable[str]) -> list[str]:
+        """The names of the pictures that belong to this split; there: of those that the folder holds, sorted."""
+        return list(there)
+
+    def _find(self, root: str | Path | None) -> None:
+        """Set `names` and `_paths`, (picture, mask) of each; DataMissing: no data set, no such split, not all of it."""
+        called = self.called or type(self).__name__
+        folder = find_data(self.data.name, root, self.folders)
+        if folder is None:
+            reason = f"{called} is not in {root}." if root else f"{called} is not on this machine."
+            if without := find_data(self.data.name, root):
+                reason = f"{without} lacks the {self.part} of {called} (the folders {' and '.join(self.folders)})."
+            raise missing(self.data, reason, root)
+        pictures, masks = map(pictures_in, self._places(folder))
+        self.names = self._wanted(pictures)
+        lacking = [name for name in self.names if name not in pictures or name not in masks]
+        if lacking or not self.names:
+            what = "all pictures that are wanted"
+            if lacking:
+                what = f"{self.lacking.format(len(lacking), len(self.names))}, first {lacking[0]}"
+            raise missing(self.data, f"{self.start}{folder} is incomplete: it lacks {what}.", folder)
+        self._paths = [(pictures[name], masks[name]) for name in self.names]
+        self._fetch_hint = fetch_command(self.data, folder)
+
+
+def check_choice(owner: str, argument: str, value: str, known: Iterable[str]) -> None:
+    """Raises ValueError, as a sentence, where the value of an argument is not among those that the owner knows."""
+    if value not in known:
+        raise ValueError(f"{argument}={value!r} is unknown; {owner} has {', '.join(map(repr, known))}.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from segedu.datasets.base import StoredDataset
-from segedu.datasets.grey import read_colours, resized
-from segedu.download import RealData, fetch_command, find_data, manifest, missing, pictures_in
+from segedu.datasets.base import StoredDataset, check_choice
+from segedu.datasets.files import read_colours, resized
+from segedu.download import RealData, manifest
 from segedu.labels import IGNORE_INDEX, STREET
 from segedu.masks import read_mask, validate_mask
 
@@ -36,28 +35,50 @@ PROTOCOLS = ("released", "by-drive")
 
 
 class CamVid(StoredDataset):
-    """Street photographs with their masks, 480×360, eleven classes (labels.STREET) and void: see SegmentationDataset.
+    """Street photographs with their masks, 480×360, eleven classes and void. Lessons 01b–09, 13.
 
-    protocol="released": train 367, val 101, test 233 pictures, as SegNet's authors divided them. `val` is one clip of
-    6.7 seconds of a drive whose other frames are in `train`, so a score on it flatters: name it as what it is.
-    protocol="by-drive": three sets from released `train`, for choosing honestly. No drive is in train and elsewhere:
-        train 266: the drives 0001TP and 0016E5. The released `val` belongs to 0016E5 too but stays out: it can still be
-                   reported then, and 101 frames of 6.7 seconds would outweigh the other 266 for what they show.
-        val 50:    the first half of drive 0006R0, in time. Choose on it.
-        test 51:   its second half. Report on it, once. It begins one second after val ends.
+    ds[i] → image (3, H, W), mask (H, W), as SegmentationDataset says; the classes are
+    labels.STREET. Reads SegNet's layout (train/NAME.png, trainannot/NAME.png, …); photographs may
+    also be JPEG or TIFF.
 
-    size: (height, width), None for that of the files. Pictures are resized antialiased (Pillow's bilinear filter),
-        masks by nearest neighbour.
-    root: the data set's folder or the one above it; None: SEGEDU_DATA, then the user's cache (download.find_data).
-    download: fetch what is missing (about 180 MB), into `root` or the cache.
-    Reads SegNet's layout (train/NAME.png, trainannot/NAME.png, …); photographs may also be JPEG or TIFF.
+    protocol="released": train 367, val 101, test 233 pictures, as SegNet's authors divided them.
+    `val` is one clip of 6.7 seconds of a drive whose other frames are in `train`, so a score on
+    it flatters: name it as what it is.
 
-    names: the file names without suffix, in the order of the index, which is that of time within a drive.
-    drives: the drive of each name. Frames of one drive resemble each other: never divide them at random.
-    Raises DataMissing where a picture of the split is not there, OSError for one that is damaged, MaskError for a mask
-    with another value than 0 … 10, 11 (void) and 255.
+    protocol="by-drive": three sets from released `train`, for choosing honestly. No drive is in
+    train and elsewhere. train 266: the drives 0001TP and 0016E5. The released `val` belongs to
+    0016E5 too but stays out: it can still be reported then, and 101 frames of 6.7 seconds would
+    outweigh the other 266 for what they show. val 50: the first half of drive 0006R0, in time;
+    choose on it. test 51: its second half, which begins one second after val ends; report on it,
+    once.
+
+    Args:
+        split: "train", "val" or "test".
+        size: (height, width), None for that of the files. Pictures are resized antialiased
+            (Pillow's bilinear filter), masks by nearest neighbour.
+        transform: called as transform(image, mask); may be random.
+        root: the data set's folder or the one above it; None: SEGEDU_DATA, then the user's cache
+            (download.find_data).
+        download: fetch what is missing (about 180 MB), into `root` or the cache.
+        protocol: "released" or "by-drive", see above.
+
+    Attributes:
+        names: the file names without suffix, in the order of the index, which is that of time
+            within a drive.
+        drives: the drive of each name. Frames of one drive resemble each other: never divide them
+            at random.
+
+    Raises:
+        DataMissing: where a picture of the split is not there.
+        OSError: for one that is damaged.
+        MaskError: for a mask with another value than 0 … 10, 11 (void) and 255.
+        ValueError: for another split, protocol or size.
+
+    Source:
+        Brostow et al. 2008, 2009; divided as in SegNet, arXiv 1511.00561.
     """
 
+    data = CAMVID
     labels = STREET
 
     def __init__(
@@ -70,57 +91,33 @@ class CamVid(StoredDataset):
         download: bool = False,
         protocol: str = "released",
     ):
-        for argument, value, known in (("split", split, SPLITS), ("protocol", protocol, PROTOCOLS)):
-            if value not in known:
-                raise ValueError(f"{argument}={value!r} is unknown; CamVid has {', '.join(map(repr, known))}.")
-        self.names = _names(split, protocol)
-        self.drives = [name.split("_")[0] for name in self.names]
+        check_choice("CamVid", "split", split, SPLITS)
+        check_choice("CamVid", "protocol", protocol, PROTOCOLS)
+        self.split, self.protocol = split, protocol
         released = split if protocol == "released" else "train"
-        super().__init__(
-            CAMVID, partial(_find, released, self.names),
-            size=size, root=root, download=download, transform=transform,
-        )  # fmt: skip
+        self.folders = (released, f"{released}annot")
+        self.part = f"{released} pictures"
+        super().__init__(size=size, root=root, download=download, transform=transform)
+        self.drives = [name.split("_")[0] for name in self.names]
+
+    def _wanted(self, there: Iterable[str]) -> list[str]:
+        """From the manifest, whatever is there, so that a file too few or too many never changes a split."""
+        paths = map(PurePosixPath, manifest(CAMVID))
+        names = sorted(path.stem for path in paths if path.parent.name == self.folders[0])
+        if self.protocol == "released":
+            return names
+        other_drive = [name for name in names if name.startswith("0006R0_")]
+        half = len(other_drive) // 2
+        return {
+            "train": [name for name in names if name not in other_drive],
+            "val": other_drive[:half],
+            "test": other_drive[half:],
+        }[self.split]
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
-        image = read_colours(image_path, fetch_command(CAMVID, image_path.parents[1]))
+        image = read_colours(image_path, self._fetch_hint)
         mask = read_mask(mask_path, STREET)
         mask[mask == VOID] = IGNORE_INDEX
         validate_mask(mask, STREET, size=image.shape[:2], name=str(mask_path))
         return resized(image, mask, self.size)
-
-
-def _names(split: str, protocol: str) -> list[str]:
-    """The picture names of a split; from the manifest, so that a file too few or too many never changes a split."""
-    folder = split if protocol == "released" else "train"
-    paths = map(PurePosixPath, manifest(CAMVID))
-    names = sorted(path.stem for path in paths if path.parent.name == folder)
-    if protocol == "released":
-        return names
-    other_drive = [name for name in names if name.startswith("0006R0_")]
-    half = len(other_drive) // 2
-    return {
-        "train": [name for name in names if name not in other_drive],
-        "val": other_drive[:half],
-        "test": other_drive[half:],
-    }[split]
-
-
-def _find(released: str, names: list[str], root: str | Path | None) -> list[tuple[Path, Path]]:
-    """(photograph, mask) of each name. Raises DataMissing: no CamVid at all, no such split, or not all of its files."""
-    parts = (released, f"{released}annot")
-    folder = find_data(CAMVID.name, root, parts)
-    if folder is None:
-        without_split = find_data(CAMVID.name, root)
-        if without_split:
-            reason = f"{without_split} lacks CamVid's {released} pictures (the folders {parts[0]} and {parts[1]})."
-        else:
-            reason = f"CamVid is not in {root}." if root else "CamVid is not on this machine."
-        raise missing(CAMVID, reason, root)
-    there = [pictures_in(folder / part) for part in parts]
-    found = [tuple(pictures.get(name) for pictures in there) for name in names]
-    lacking = [name for name, pair in zip(names, found, strict=True) if None in pair]
-    if lacking:
-        count = f"{len(lacking)} of {len(names)} pictures or their masks"
-        raise missing(CAMVID, f"{folder} is incomplete: it lacks {count}, first {lacking[0]}.", folder)
-    return found

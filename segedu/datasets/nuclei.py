@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from segedu.datasets.base import StoredDataset
-from segedu.datasets.grey import read_grey, read_ids, resized
-from segedu.download import RealData, fetch_command, find_data, missing, pictures_in
+from segedu.datasets.base import StoredDataset, check_choice
+from segedu.datasets.files import read_grey, read_ids, resized
+from segedu.download import RealData
 from segedu.labels import CELLS
 from segedu.masks import separate
 
@@ -29,26 +28,44 @@ NUCLEI = RealData(
 )
 
 SPLITS = ("train", "val", "test")
-PARTS = ("images", "masks")
 
 
 class Nuclei(StoredDataset):
-    """Bright nuclei on dark, of very different sizes and magnifications, with ids: StarDist's choice from BBBC038.
+    """Bright nuclei on dark, of very different sizes, with ids: StarDist's choice. Lessons 07, 11, 12.
 
-    ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but with one channel.
-    mask: labels.CELLS; between touching nuclei a line of background, two pixels wide (masks.separate).
-    instances: ids of whole nuclei, as the files have them: touching nuclei touch. 0 is none.
+    ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but
+    with one channel. In the mask (labels.CELLS) there is a line of background, two pixels wide,
+    between touching nuclei (masks.separate). Instances are the ids of whole nuclei, as the files
+    have them: touching nuclei touch. 0 is none. Reads train/images/NAME.tif, train/masks/NAME.tif
+    and the same in test; PNG as well.
 
-    split: "test" is the folder `test`; "train" and "val" divide the folder `train`, about nine to one, by a checksum of
-        the name (`held_out`), so that a picture too few or too many moves no other.
-    size: (height, width), None for that of the files, which differ. Image antialiased, ids nearest, then cut.
-    root, download: as in CamVid. Reads train/images/NAME.tif, train/masks/NAME.tif and the same in test; PNG as well.
-    names: the file names without suffix, sorted.
-    Raises DataMissing where the split or a mask is not there, OSError for a damaged file, MaskError for a mask of
-    another size than its picture.
+    Args:
+        split: "test" is the folder `test`; "train" and "val" divide the folder `train`, about
+            nine to one, by a checksum of the name (`held_out`), so that a picture too few or too
+            many moves no other.
+        size: (height, width), None for that of the files, which differ. Image antialiased, ids
+            nearest, then cut.
+        transform: called as transform(image, mask[, instances]); may be random.
+        instances: whether samples have the ids of objects as their third part.
+        root: as in CamVid.
+        download: fetch what is missing, about 30 MB.
+
+    Attributes:
+        names: the file names without suffix, sorted.
+
+    Raises:
+        DataMissing: where the split or a mask is not there.
+        OSError: for a damaged file.
+        MaskError: for a mask of another size than its picture.
+        ValueError: for another split or size.
+
+    Source:
+        BBBC038, Caicedo et al. 2019; chosen as in StarDist, arXiv 1806.03535.
     """
 
+    data = NUCLEI
     labels = CELLS
+    lacking = "{} of {} masks"
 
     def __init__(
         self,
@@ -60,38 +77,22 @@ class Nuclei(StoredDataset):
         root: str | Path | None = None,
         download: bool = False,
     ):
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r} is unknown; Nuclei has {', '.join(map(repr, SPLITS))}.")
-        super().__init__(
-            NUCLEI, partial(_find, split),
-            size=size, root=root, download=download, transform=transform, instances=instances,
-        )  # fmt: skip
-        self.names = [image.stem for image, _ in self._paths]
+        check_choice("Nuclei", "split", split, SPLITS)
+        self.split = split
+        part = "test" if split == "test" else "train"
+        self.folders, self.part = (f"{part}/images", f"{part}/masks"), f"{part} pictures"
+        super().__init__(size=size, root=root, download=download, transform=transform, instances=instances)
+
+    def _wanted(self, there: Iterable[str]) -> list[str]:
+        return [name for name in there if self.split == "test" or held_out(name) == (self.split == "val")]
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         image_path, mask_path = self._paths[index]
-        fetch_hint = fetch_command(NUCLEI, image_path.parents[2])
-        image, ids = resized(read_grey(image_path, fetch_hint), read_ids(mask_path, image_path, fetch_hint), self.size)
+        image, ids = read_grey(image_path, self._fetch_hint), read_ids(mask_path, image_path, self._fetch_hint)
+        image, ids = resized(image, ids, self.size)
         return image, (separate(ids) > 0).astype(np.uint8), ids
 
 
 def held_out(name: str) -> bool:
     """Whether a picture of the folder `train` belongs to "val": by the first 16 characters of its name, one in ten."""
     return zlib.crc32(name[:16].encode()) % 10 == 0
-
-
-def _find(split: str, root: str | Path | None) -> list[tuple[Path, Path]]:
-    """(image, mask) of each picture, sorted by name. Raises DataMissing: none at all, or a picture without its mask."""
-    part = "test" if split == "test" else "train"
-    folder = find_data(NUCLEI.name, root, [f"{part}/{kind}" for kind in PARTS])
-    if folder is None:
-        reason = f"There is no {part} set of Nuclei in {root}." if root else "Nuclei is not on this machine."
-        raise missing(NUCLEI, reason, root)
-    pictures, outlines = (pictures_in(folder / part / kind) for kind in PARTS)
-    names = [name for name in pictures if part == "test" or held_out(name) == (split == "val")]
-    images, masks = ([there.get(name) for name in names] for there in (pictures, outlines))
-    lacking = [image.name for image, mask in zip(images, masks, strict=True) if mask is None]
-    if lacking or not images:
-        what = f"{len(lacking)} of {len(images)} masks, first {lacking[0]}" if lacking else "all pictures of this split"
-        raise missing(NUCLEI, f"{folder} is incomplete: it lacks {what}.", folder)
-    return list(zip(images, masks, strict=True))

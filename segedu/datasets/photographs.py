@@ -7,25 +7,38 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
 from segedu import resources
 from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.files import resized_picture
 from segedu.inputs import height_and_width
 from segedu.labels import IGNORE_INDEX, PHOTOGRAPHS
 from segedu.masks import from_polygons
 
 
 class Photographs(SegmentationDataset):
-    """Real photographs of different sizes, four in colour and four in grey (three equal channels), with masks.
+    """Eight real photographs, four in colour and four in grey, with masks. Lessons 00, 01b, 03, 09.
 
-    ds[i] or ds["coffee"] → image, mask[, instances], as SegmentationDataset says; `.names` lists the pictures.
-    split: "all", the only one: eight pictures are for looking and for small experiments, not for splitting.
-    size:  (height, width) of what comes back; None keeps each picture's own. Images are resized antialiased;
-           outlines are drawn at the new size (the class of each pixel's centre, never a mixture).
-    The outlines are polygons in data/photographs; data/cards/photographs.md says how they were made.
-    Raises ValueError for another split, KeyError for an unknown name, and ValueError where the installed
-    scikit-image ships a picture of another size than the one that the outlines were drawn on.
+    ds[i] or ds["coffee"] → image (3, H, W), mask (H, W)[, instances (H, W)], as
+    SegmentationDataset says; grey ones have three equal channels. The outlines are polygons in
+    data/photographs; data/cards/photographs.md says how they were made.
+
+    Args:
+        split: "all", the only one: eight pictures are for looking and for small experiments, not
+            for splitting.
+        size: (height, width) of what comes back; None keeps each picture's own. Images are
+            resized antialiased; outlines are drawn at the new size (the class of each pixel's
+            centre, never a mixture).
+        transform: called as transform(image, mask[, instances]); may be random.
+        instances: whether samples have the ids of objects as their third part.
+
+    Attributes:
+        names: the names of the pictures, in the order of the index.
+
+    Raises:
+        ValueError: for another split, and where the installed scikit-image ships a picture of
+            another size than the one that the outlines were drawn on.
+        KeyError: for an unknown name.
     """
 
     labels = PHOTOGRAPHS
@@ -65,21 +78,22 @@ class Photographs(SegmentationDataset):
                 "try another version of scikit-image."
             )
         if self.size is not None:
-            height, width = self.size
-            image = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+            image = resized_picture(image, self.size)
         return image, *draw(outlines, image.shape[:2])
 
 
 def draw(outlines: dict, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The mask (H, W) uint8, 255 where the border is uncertain, and the object ids (H, W) int32, 0 = none.
 
-    outlines: what a file of data/photographs holds.
-        "size": (height, width) of the photograph;
-        "objects", painted in their order, later over earlier: "class", "id" (the parts of one object share it),
-        "polygon" [[x, y], …] in pixels of the photograph with (0, 0) the upper left corner, "holes" (polygons) and
-        "border": the width in pixels of the void band along the outline, half of it on either side;
-        "void": polygons in which nobody can tell, painted last.
-    size: (height, width) to draw at; the void band shrinks with the picture, but not below one pixel.
+    Args:
+        outlines: what a file of data/photographs holds. "size": (height, width) of the photograph;
+            "objects", painted in their order, later over earlier: "class", "id" (the parts of one
+            object share it), "polygon" [[x, y], …] in pixels of the photograph with (0, 0) the
+            upper left corner, "holes" (polygons) and "border": the width in pixels of the void
+            band along the outline, half of it on either side; "void": polygons in which nobody
+            can tell, painted last.
+        size: (height, width) to draw at; the void band shrinks with the picture, but not below one
+            pixel.
     """
     scale = np.array([size[1] / outlines["size"][1], size[0] / outlines["size"][0]])
     mask = np.zeros(size, np.uint8)

@@ -12,9 +12,19 @@ from segedu.inputs import height_and_width, whole_number
 
 
 class RenderedWorld(SegmentationDataset):
-    """Pictures drawn on demand. A subclass sets `lengths` and `knobs` and defines `_read`; see its docstring.
+    """Pictures drawn on demand. A subclass sets `lengths` and `knobs` and defines `_read`.
 
-    Raises ValueError for a split, size, seed, length or knob out of range.
+    Args:
+        split: one of `lengths`.
+        length: number of pictures, None for that of the split.
+        seed: any integer ≥ 0.
+        size: (height, width), each at least 32 pixels.
+        transform: see SegmentationDataset.
+        instances: see SegmentationDataset.
+        **settings: the values of the `knobs`.
+
+    Raises:
+        ValueError: for a split, size, seed, length or knob out of range.
     """
 
     lengths: ClassVar[dict[str, int]]  # pictures in each split

@@ -18,26 +18,36 @@ LOOKS = {"nuclei": draw_nuclei, "membranes": draw_membranes}
 
 
 class ToyCells(RenderedWorld):
-    """Microscope pictures of touching cells, drawn on demand: grey pictures, masks, and ids with instances=True.
+    """Rendered cells that touch: grey pictures, masks, and ids of cells. Lessons 06, 07, 11, 12.
 
-    ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but with one channel.
-    look: "nuclei": bright on dark, in heaps, some out of focus, as fluorescence shows them (real twin: Nuclei).
-          "membranes": cells fill the plane, dark membranes between them, as in electron microscopy (Membranes).
-    mask: labels.CELLS. Between touching cells there is a line of background, two pixels wide (masks.separate), so
-          that cells can be counted as connected parts of the foreground; with "membranes" this line is the membrane.
-    instances: ids 1 … n of whole cells, before the line is cut: touching cells really touch. 0 is no cell.
+    ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but
+    with one channel. In the mask (labels.CELLS) there is a line of background between touching
+    cells, two pixels wide (masks.separate), so that cells can be counted as connected parts of
+    the foreground; with "membranes" this line is the membrane. Instances are the ids 1 … n of
+    whole cells, before the line is cut: touching cells really touch. 0 is no cell.
 
-    split:    "train", "val" or "test"; their pictures come from separate random streams.
-    length:   number of pictures; by default 400, 50 and 100. Picture i is the same for every length.
-    seed:     any integer ≥ 0; another seed is another set of pictures.
-    size:     (height, width), each at least 32 pixels. A larger picture shows more cells, not larger ones.
-    noise:    strength of the camera's noise, 0 … 4; 1 is natural.
-    clutter:  how much there is that is no cell or no membrane but looks like one, 0 … 3; 1 is natural. It is debris and
-              blurred light, or vesicles and mitochondria.
-    scale:    how large cells and membranes are, 0.5 … 4.
+    The same arguments give the same bits in every process and on every machine. There is no void
+    (255).
 
-    The same arguments give the same bits in every process and on every machine. There is no void (255).
-    Raises ValueError for a value out of range.
+    Args:
+        split: "train", "val" or "test"; their pictures come from separate random streams.
+        length: number of pictures; by default 400, 50 and 100. Picture i is the same for every
+            length.
+        seed: any integer ≥ 0; another seed is another set of pictures.
+        size: (height, width), each at least 32 pixels. A larger picture shows more cells, not
+            larger ones.
+        transform: called as transform(image, mask[, instances]); may be random.
+        instances: whether samples have the ids of cells as their third part.
+        look: "nuclei": bright on dark, in heaps, some out of focus, as fluorescence shows them
+            (real twin: Nuclei). "membranes": cells fill the plane, dark membranes between them, as
+            in electron microscopy (Membranes).
+        noise: strength of the camera's noise, 0 … 4; 1 is natural.
+        clutter: how much there is that is no cell or no membrane but looks like one, 0 … 3; 1 is
+            natural. It is debris and blurred light, or vesicles and mitochondria.
+        scale: how large cells and membranes are, 0.5 … 4.
+
+    Raises:
+        ValueError: for a value out of range.
     """
 
     labels = CELLS

@@ -11,7 +11,7 @@ from torch import nn
 
 from segedu.centres import find_centres, group
 from segedu.ids import class_ids
-from segedu.inference.semantic import evaluation_mode, maps_by_tile
+from segedu.inference.semantic import AnyPicture, evaluation_mode, maps_by_tile
 from segedu.inputs import number_within, whole_number
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import object_classes
@@ -23,12 +23,14 @@ EVERY_NEIGHBOUR = np.ones((3, 3), bool)  # pixels that meet at a corner are conn
 
 
 class Instances(NamedTuple):
-    """Objects, with what is known of them.
+    """Objects, with what is known of them. Lesson 11.
 
-    ids:     (H, W) int32: 1 … n, and 0 for no object.
-    scores:  {id: 0…1}: how sure the network is of the object.
-    classes: {id: class id}.
-    mask:    (H, W) uint8 class ids; all pixels of an object have its class. (mask, ids) is a panoptic map.
+    Attributes:
+        ids: (H, W) int32: 1 … n, and 0 for no object.
+        scores: {id: 0…1}: how sure the network is of the object.
+        classes: {id: class id}.
+        mask: (H, W) uint8 class ids; all pixels of an object have its class. (mask, ids) is a
+            panoptic map.
     """
 
     ids: np.ndarray
@@ -39,7 +41,7 @@ class Instances(NamedTuple):
 
 def instance_segmentation(
     model: nn.Module,
-    image,
+    image: AnyPicture,
     *,
     method: str = "watershed",
     labels: LabelTable | None = None,
@@ -50,26 +52,50 @@ def instance_segmentation(
     margin: int | None = None,
     return_scores: bool = False,
 ) -> np.ndarray | Instances:
-    """(H, W) int32 object ids 1 … n, 0 for none; with return_scores=True all that is known of the objects: `Instances`.
+    """(H, W) int32 object ids 1 … n, 0 for none; or `Instances`. Lessons 11 and 12.
 
-    method: "watershed": the map of classes is cut into objects. Each class of things is taken by itself and split where
-                it is narrow (`split_by_distance`). If `labels` has a class "border", which stands between touching
-                objects (masks.border_classes), connected parts of things are the objects, and borders are shared out.
-            "centres": for a PanopticDeepLab. Pixels of things go to the centre that their arrow points to, and an
-                object has the class of most of its pixels.
-    model, image, tile, margin: as in semantic_segmentation. Only the network works tile by tile; objects are made from
-        the maps of the whole picture, so that one that lies across tiles stays one.
-    labels: says which classes are things. None: the model's own `.labels`; without those, two classes are background
-        and thing.
-    gap: for a network that has learnt a line of background between touching objects (masks.separate; 2 pixels in
-        ToyCells and Nuclei): gaps up to this width, an even number, are shared out among the objects beside them.
-    neck: where "watershed" splits, 0…1, as in split_by_distance: less for dense heaps, more for rough outlines.
-    smallest: parts of fewer pixels, before gaps and borders are shared out, are no objects. Their pixels go to the
-        object that they touch; without one they have no id, and keep their class. For "watershed".
-    An object's score is the mean probability of its class over its pixels (0 where another thing is likelier; gaps and
-    borders that were shared out do not count), with "centres" times the height of its peak.
-    Raises ValueError for an unknown method, a model without centres, a neck outside 0…1, or where nothing says which
-    classes are things.
+    An object's score is the mean probability of its class over its pixels (0 where another thing is
+    likelier; gaps and borders that were shared out do not count), with "centres" times the height
+    of its peak.
+
+    Args:
+        model: as in semantic_segmentation; for "centres" a PanopticDeepLab.
+        image: as in semantic_segmentation.
+        method: "watershed": the map of classes is cut into objects. Each class of things is taken
+            by itself and split where it is narrow (`split_by_distance`). If `labels` has a class
+            "border", which stands between touching objects (masks.border_classes), connected
+            components of things are the objects, and borders are shared out. "centres": pixels of
+            things go to the centre that their arrow points to, and an object has the class of most
+            of its pixels.
+        labels: says which classes are things. None: the model's own `.labels`; without those, two
+            classes are background and thing.
+        gap: for a network that has learnt a line of background between touching objects
+            (masks.separate; 2 pixels in ToyCells and Nuclei): gaps up to this width, an even
+            number, are shared out among the objects beside them.
+        neck: where "watershed" splits, 0…1, as in split_by_distance: less for dense heaps, more for
+            rough outlines.
+        smallest: components of fewer pixels, before gaps and borders are shared out, are no
+            objects. Their pixels go to the object that they touch; without one they have no id, and
+            keep their class. For "watershed".
+        tile: as in semantic_segmentation. Only the network works tile by tile; objects are made
+            from the maps of the whole picture, so that one that lies across tiles stays one.
+        margin: as in semantic_segmentation.
+        return_scores: True gives all that is known of the objects, as `Instances`.
+
+    Raises:
+        TypeError: labels that are no LabelTable; else as semantic_segmentation.
+        ValueError: an unknown method, a model without centres, a neck outside 0…1, or nothing says
+            which classes are things; else as semantic_segmentation.
+
+    Source:
+        "centres": Panoptic-DeepLab (arXiv 1911.10194, section 3.2). "watershed": as
+        split_by_distance.
+
+    Example:
+        >>> model = segedu.models.SmallNet(2)  # or segedu.load(…)
+        >>> found = instance_segmentation(model, np.zeros((60, 80, 3)), return_scores=True)
+        >>> found.ids.shape, set(np.unique(found.ids)) - {0} == set(found.scores)
+        ((60, 80), True)
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}.")
@@ -85,7 +111,7 @@ def instance_segmentation(
     with evaluation_mode(model), torch.inference_mode():
         for place, maps in maps_by_tile(model, picture, tile, margin, read=read):
             logits, rest = (maps[:-3], maps[-3:]) if method == "centres" else (maps, None)
-            logits = class_logits(logits[None])
+            logits = class_logits(logits[None], model)
             check_fits(logits.shape[1], classes.dtype, "Take one of fewer classes for single objects.")
             best = probabilities(logits)[0].max(0)
             classes[place], certainty[place] = best.indices.cpu().numpy(), best.values.cpu().numpy()
@@ -94,26 +120,41 @@ def instance_segmentation(
     things, border = _things(labels or _own_table(model), logits.shape[1])
     if method == "watershed":
         ids = by_watershed(classes, things, border=border, gap=gap, neck=neck, smallest=smallest)
-        found = _described(ids, classes, certainty, things)
+        found = _describe(ids, classes, certainty, things)
     else:
         centres = find_centres(heat)
         ids = group(centres, offsets, np.isin(classes, things))
-        found = _described(ids, classes, certainty, things, peaks=heat[tuple(centres.T)])
+        found = _describe(ids, classes, certainty, things, peaks=heat[tuple(centres.T)])
     return found if return_scores else found.ids
 
 
 def by_watershed(
-    classes: np.ndarray,
-    things: list[int],
+    classes: np.ndarray | torch.Tensor,
+    things: Iterable[int],
     *,
     border: int | None = None,
     gap: int = 0,
     neck: float = 0.15,
     smallest: int = 1,
 ) -> np.ndarray:
-    """(H, W) int32 object ids of a map of class ids, 0 for none; the arguments as in instance_segmentation.
+    """(H, W) int32 object ids of a map of class ids, 0 for none. Lesson 11.
 
-    The ids are 1 … n; with `smallest` some of them may be missing. Raises MaskError for a map that holds no ids.
+    Args:
+        classes: (H, W) class ids.
+        things: the class ids whose objects are wanted, such as [1].
+        border: the class that stands between touching objects; None: there is none, and each class
+            is split where it is narrow.
+        gap: width in pixels of the gaps that are shared out, as in instance_segmentation.
+        neck: 0…1, as in split_by_distance.
+        smallest: components of fewer pixels are no objects, as in instance_segmentation.
+
+    Returns:
+        The ids are 1 … n; with `smallest` some of them may be missing.
+
+    Raises:
+        MaskError: a map that holds no ids.
+        TypeError, ValueError: things that are no list of class ids, a neck outside 0…1, a gap, a
+            border or a size that is no whole number ≥ 0.
     """
     _checked_share(neck)
     classes, gap = class_ids(classes), whole_number(gap, "gap", 0)
@@ -123,14 +164,14 @@ def by_watershed(
     things = [whole_number(class_id, "things", 0) for class_id in things]
     border = None if border is None else whole_number(border, "border", 0)
 
-    from scipy import ndimage  # `import segedu` stays without scipy and scikit-image
+    from scipy import ndimage
     from skimage.segmentation import watershed
 
     ids = np.zeros(classes.shape, np.int32)
     for class_id in things:
-        part = classes == class_id
-        found = split_by_distance(part, neck=neck) if border is None else ndimage.label(part, EVERY_NEIGHBOUR)[0]
-        counted = part & (np.bincount(found.ravel()) >= smallest)[found]
+        mask = classes == class_id
+        found = split_by_distance(mask, neck=neck) if border is None else ndimage.label(mask, EVERY_NEIGHBOUR)[0]
+        counted = mask & (np.bincount(found.ravel()) >= smallest)[found]
         ids[counted] = found[counted] + ids.max(initial=0)
     shared_out = np.isin(classes, things)
     if gap:
@@ -143,16 +184,27 @@ def by_watershed(
     return watershed(away, ids, EVERY_NEIGHBOUR, mask=shared_out).astype(np.int32)
 
 
-def split_by_distance(foreground: np.ndarray, *, neck: float = 0.15) -> np.ndarray:
-    """(H, W) int32 ids of the parts of a boolean map that are round enough to be objects by themselves.
+def split_by_distance(foreground: np.ndarray | torch.Tensor, *, neck: float = 0.15) -> np.ndarray:
+    """(H, W) int32 ids of objects: a map's components, split where they are narrow. Lesson 11.
 
-    The distance of each pixel to the background has a summit in the middle of an object and a saddle where two objects
-    touch. Two summits stay apart if the way from one to the other goes down by the share `neck` of the lower one, or
-    more; water that rises from the summits, turned upside down, then divides the pixels. A share, not a number of
-    pixels: so it works alike for small and large objects. With 1 every connected part is one object, and no part is
-    lost with any share. The picture's edge is no background. Raises ValueError for a share outside 0…1.
-    Source: the watershed of distances, Beucher and Lantuéjoul 1979; summits of a minimal depth (h-maxima), Soille,
-    Morphological Image Analysis, section 6.3.
+    The distance of each pixel to the background has a summit in the middle of an object and a
+    saddle where two objects touch. Two summits stay apart if the way from one to the other goes
+    down by the share `neck` of the lower one, or more; water that rises from the summits, turned
+    upside down, then divides the pixels. The picture's edge is no background.
+
+    Args:
+        foreground: (H, W) boolean, the pixels of objects.
+        neck: 0…1, a share and not a number of pixels, so that it works alike for small and large
+            objects. With 1 every connected component is one object, and none is lost with any
+            share.
+
+    Raises:
+        MaskError: a foreground that holds no whole numbers or booleans.
+        ValueError: a share outside 0…1.
+
+    Source:
+        The watershed of distances, Beucher and Lantuéjoul 1979; summits of a minimal depth
+        (h-maxima), Soille, Morphological Image Analysis, section 6.3.
     """
     from scipy import ndimage
     from skimage.morphology import local_maxima, reconstruction
@@ -166,6 +218,8 @@ def split_by_distance(foreground: np.ndarray, *, neck: float = 0.15) -> np.ndarr
     height = np.log(np.maximum(distance, 0.1))  # a share is a difference of logarithms
     # So deep that no water reaches a small part over the background, and none is lost in what comes from a large one.
     height[~foreground] = height.min() - drop - 1
+    # skimage.morphology.h_maxima takes a summit's highest pixel in place of all its top, and refuses a depth of 0: the
+    # watershed numbers objects otherwise, and where two depths are about equal joins others (in 4 of 600 random maps).
     flooded = reconstruction(height - drop, height)
     summits = ndimage.label(local_maxima(flooded) & foreground, EVERY_NEIGHBOUR)[0]
     return watershed(-height, summits, EVERY_NEIGHBOUR, mask=foreground).astype(np.int32)
@@ -202,7 +256,9 @@ def _things(labels: LabelTable | None, num_classes: int) -> tuple[list[int], int
     )
 
 
-def _described(ids, classes, certainty, things: list[int], peaks: np.ndarray | None = None) -> Instances:
+def _describe(
+    ids: np.ndarray, classes: np.ndarray, certainty: np.ndarray, things: list[int], peaks: np.ndarray | None = None
+) -> Instances:
     """The objects with scores, majority classes and a mask that agrees with them, renamed 1 … n without gaps."""
     kept = np.unique(ids[ids > 0])
     new_name = np.zeros(ids.max(initial=0) + 1, np.int32)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,51 +26,71 @@ from segedu.models.outputs import (
 )
 from segedu.pictures import Picture
 
-# The smallest height and width that every architecture takes; smaller pictures are continued at their border.
-SMALLEST = 32
-# Where a network stops at a picture's size, it is shown the picture continued to multiples of this.
-SIDES = 32
+AnyPicture = str | Path | Image.Image | np.ndarray | torch.Tensor  # what pictures.picture_tensor takes
+SMALLEST = 32  # the smallest height and width that every architecture takes; smaller pictures are padded
+SIDES = 32  # where a network stops at a picture's size, it is shown the picture padded to multiples of this
 
 
 def semantic_segmentation(
     model: nn.Module,
-    image,
+    image: AnyPicture,
     *,
     tile: int | tuple[int, int] | None = None,
     margin: int | None = None,
     out: np.ndarray | None = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """(H, W) uint8 class ids: the class with the highest logit at every pixel of the picture; `out`, if that is given.
+    """(H, W) uint8 class ids: the class with the highest logit at every pixel. Lessons 00 and 04.
 
-    model: any model of segedu.models, or a module that turns (1, channels, H, W) in 0…1 into logits of the same H, W,
-        or of 1/2, 1/4 … 1/32 of them, which are enlarged bilinearly; in a dict they are "out" (torchvision) or
-        "logits". With one output, the logit of a sigmoid, class 1 is where it is above 0.
-        One whose logits are smaller, and which says so by `output_size` (UNet without padding), sees the picture with
-        mirrored borders, so that it has an answer for every pixel.
-    image: a path, a PIL picture, an array (H, W), (H, W, 3) or (H, W, 4), or a tensor (C, H, W); see
-        `pictures.picture_tensor`. The model gets as many channels as its `.config` or its first convolution says, in
-        its own precision.
-        With `tile`, an array may also be a numpy.memmap: only one tile of it is in memory at a time.
-    tile: None: the whole picture at once. An int or (height, width): that much of the result at a time, rounded up to
-        multiples of 64, for pictures whose maps would not fit into memory (U-Net's overlap-tile strategy).
-    margin: how many pixels around a tile the model sees in addition, rounded up to multiples of 64. None: as many as it
-        needs, which is measured (tiles.needed_margin). Then the logits are those of the whole picture but for rounding
-        (1e-5), if the model pads to whole strides by itself, as UNet does, or the picture's sides are multiples of its
-        stride. With fewer, the ids differ near the borders of the tiles. A model without padding needs no margin.
-    out: an integer array or memmap (H, W) that the ids are written to, tile by tile; for more than 255 classes one
-        whose integers hold them.
-    progress: show a bar that counts tiles.
-    The model works in eval mode without gradients, on the device where it is; its mode is put back afterwards.
-    Raises ValueError where no margin is enough (a model with image pooling) and none is given, where a logit is NaN,
-    and for logits of a size that does not fit; TypeError for an output without logits.
+    The model works in eval mode without gradients, on the device where it is; its mode is put back
+    afterwards.
+
+    Args:
+        model: any model of segedu.models, or a module that turns (1, channels, H, W) in 0…1 into
+            logits of the same H, W, or of 1/2, 1/4 … 1/32 of them, which are upsampled bilinearly;
+            in a dict they are "out" (torchvision) or "logits". With one output, the logit of a
+            sigmoid, class 1 is where it is above 0. One whose logits are smaller, and which says so
+            by `output_size` (UNet without padding), sees the picture with mirrored borders, so that
+            it has an answer for every pixel.
+        image: a path, a PIL picture, an array (H, W), (H, W, 3) or (H, W, 4), or a tensor
+            (C, H, W); see `pictures.picture_tensor`. The model gets as many channels as its
+            `.config` or its first convolution says, in its own precision. With `tile`, an array may
+            also be a numpy.memmap: only one tile of it is in memory at a time.
+        tile: None: the whole picture at once. An int or (height, width): that much of the result at
+            a time, rounded up to multiples of 64, for pictures whose maps would not fit into memory
+            (U-Net's overlap-tile strategy).
+        margin: how many pixels around a tile the model sees in addition, rounded up to multiples of
+            64. None: as many as it needs, which is measured (tiles.needed_margin). Then the logits
+            are those of the whole picture but for rounding (1e-5), if the model pads to multiples
+            of its stride by itself, as UNet does, or the picture's sides are such multiples. With
+            fewer, the ids differ near the borders of the tiles. A model without padding needs no
+            margin.
+        out: an integer array or memmap (H, W) that the ids are written to, tile by tile; for more
+            than 255 classes one whose integers hold them.
+        progress: show a bar that counts tiles.
+
+    Returns:
+        `out`, if that is given.
+
+    Raises:
+        TypeError: the model is no network, or its output has no logits; what is no picture.
+        ValueError: no margin is enough (a model with image pooling) and none is given; a logit is
+            NaN; logits of a size that does not fit; a picture, tile or `out` of another form.
+
+    Source:
+        Tiles and mirrored borders: U-Net (arXiv 1505.04597, section 2, figure 2).
+
+    Example:
+        >>> model = segedu.models.SmallNet(11)  # or segedu.load(…)
+        >>> semantic_segmentation(model, np.zeros((60, 80, 3), np.uint8)).shape
+        (60, 80)
     """
     picture = Picture(image, input_channels(model))
     size = picture.size
     out = np.empty(size, np.uint8) if out is None else _checked_out(out, size)
     with evaluation_mode(model), torch.inference_mode():
         for place, logits in maps_by_tile(model, picture, tile, margin, progress=progress):
-            logits = class_logits(logits[None])[0]
+            logits = class_logits(logits[None], model)[0]
             check_fits(len(logits), out.dtype, f"Give out=np.zeros({size}, np.int32).")
             out[place] = logits.argmax(0).cpu().numpy()
     return out
@@ -93,18 +115,23 @@ def maps_by_tile(
     read: Callable = logits_of,
     progress: bool = False,
 ) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
-    """Rows and columns of one tile after the other, with its maps (M, h, w); without `tile`, the whole picture at once.
+    """Rows and columns of one tile after the other, with its maps (M, h, w). Lesson 07.
 
-    read: what of the model's output is wanted, its logits or more.
-    tile, margin, progress: as in semantic_segmentation. For a model in eval mode, without gradients.
+    Args:
+        model: in eval mode, without gradients.
+        picture: of as many channels as the model takes.
+        tile: as in semantic_segmentation; None: the whole picture at once.
+        margin: as in semantic_segmentation.
+        read: what of the model's output is wanted, its logits or more.
+        progress: show a bar that counts tiles.
     """
     if tile is None:
         yield np.s_[:, :], predict_logits(model, picture.read()[None], read)[0]
         return
     height, width = picture.size
     for rows, columns in _bar(_tiles(model, picture.size, tile, margin, picture.channels, read), progress):
-        down = tiles.mirrored(rows.first, rows.last, height)
-        across = tiles.mirrored(columns.first, columns.last, width)
+        down = tiles.reflect_index(rows.first, rows.last, height)
+        across = tiles.reflect_index(columns.first, columns.last, width)
         seen = picture.read(down, across)
         yield np.s_[rows.start : rows.stop, columns.start : columns.stop], tile_logits(model, seen, rows, columns, read)
 
@@ -112,7 +139,15 @@ def maps_by_tile(
 def tile_logits(
     model: nn.Module, seen: torch.Tensor, rows: tiles.Tile, columns: tiles.Tile, read: Callable = logits_of
 ) -> torch.Tensor:
-    """(num_classes, h, w) logits of one tile; seen: (C, …) in 0…1, what the network sees for it."""
+    """(num_classes, h, w) logits of one tile. Lesson 07.
+
+    Args:
+        model: in eval mode, without gradients.
+        seen: (C, …) in 0…1, what the network sees for the tile.
+        rows: where the tile lies.
+        columns: where the tile lies.
+        read: what of the model's output is wanted.
+    """
     if tiles.is_unpadded(described(model)):
         logits = read(model(as_input(model, seen[None])))[0].float()
         return logits[:, : rows.stop - rows.start, : columns.stop - columns.start]
@@ -162,12 +197,20 @@ def _bar(places: list, progress: bool):
 
 
 def predict_logits(model: nn.Module, images: torch.Tensor, read: Callable = logits_of) -> torch.Tensor:
-    """(N, num_classes, H, W) logits for pictures (N, C, H, W) in 0…1 of any size, on the model's device.
+    """(N, num_classes, H, W) logits for pictures of any size, on the model's device. Lesson 07.
 
-    read: what of the model's output is wanted, as maps (N, M, H, W): its logits, or others. Of 16 bits they become 32.
-    Pictures under 32 pixels are continued by repeating their last row and column, and the logits cut back; so are those
-    at whose size the model stops, to multiples of 32. A model without padding, whose logits are smaller than its
-    picture, sees the borders mirrored.
+    Pictures under 32 pixels are padded by repeating their last row and column, and the logits
+    cropped; so are those at whose size the model stops, to multiples of 32. A model without
+    padding, whose logits are smaller than its picture, sees the borders mirrored.
+
+    Args:
+        model: as in semantic_segmentation, in the mode in which it shall work.
+        images: (N, C, H, W) in 0…1.
+        read: what of the model's output is wanted, as maps (N, M, H, W): its logits, or others. Of
+            16 bits they become 32.
+
+    Raises:
+        TypeError, ValueError: an output without logits, or of a size that does not fit.
     """
     height, width = images.shape[-2:]
     images = as_input(model, images)
@@ -176,41 +219,48 @@ def predict_logits(model: nn.Module, images: torch.Tensor, read: Callable = logi
         given = described(model).output_size(tuple(seen))
         border = [(a - b) // 2 for a, b in zip(seen, given, strict=True)]
         down, across = (
-            torch.from_numpy(tiles.mirrored(-b, s - b, side)).to(images.device)
+            torch.from_numpy(tiles.reflect_index(-b, s - b, side)).to(images.device)
             for b, s, side in zip(border, seen, (height, width), strict=True)
         )
         maps = read(model(images[..., down[:, None], across]))
     else:
-        images = _continued(images, max(SMALLEST, height), max(SMALLEST, width))
-        maps = _maps_at_full_size(model, images, read)
+        images = _padded(images, max(SMALLEST, height), max(SMALLEST, width))
+        maps = _full_size_maps(model, images, read)
     return (maps if maps.dtype == torch.float64 else maps.float())[..., :height, :width]
 
 
-def _maps_at_full_size(model: nn.Module, images: torch.Tensor, read: Callable) -> torch.Tensor:
-    """What is read of the model's output, as large as the images, also from a model that takes whole strides only."""
+def _full_size_maps(model: nn.Module, images: torch.Tensor, read: Callable) -> torch.Tensor:
+    """What is read of the model's output, as large as the images; padded where the model takes multiples only."""
     height, width = images.shape[-2:]
-    whole = [-(-side // SIDES) * SIDES for side in (height, width)]
+    multiples = [-(-side // SIDES) * SIDES for side in (height, width)]
     try:
         output = model(images)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, AssertionError):  # what torch and others raise where sizes do not fit
-        if [height, width] == whole:
+        if [height, width] == multiples:
             raise
-        images = _continued(images, *whole)
+        images = _padded(images, *multiples)
         output = model(images)
     return full_size(read(output), images.shape[-2:])[..., :height, :width]
 
 
-def _continued(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The images, their last row and column repeated up to this height and width."""
+def _padded(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The images up to this height and width: their last row and column are repeated."""
     missing = (0, width - images.shape[-1], 0, height - images.shape[-2])
     return F.pad(images, missing, mode="replicate") if any(missing) else images
 
 
 @contextlib.contextmanager
-def evaluation_mode(model: nn.Module):
-    """A `with` block in which the model and all its parts are in eval mode; afterwards each is as it was."""
+def evaluation_mode(model: nn.Module) -> Iterator[nn.Module]:
+    """A `with` block in which the model is in eval mode. Lesson 04.
+
+    Args:
+        model: all its parts are in eval mode; afterwards each is as it was.
+
+    Raises:
+        TypeError: for what is no network.
+    """
     check_model(model)
     was = {module: module.training for module in model.modules()}
     model.eval()

@@ -1,39 +1,53 @@
-"""Objects keep their names through a video: masks that overlap from picture to picture are one object (lesson 13)."""
+"""Objects keep their names through a video: masks that overlap from frame to frame are one object (lesson 13)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from segedu.ids import MaskError, map_list, object_ids
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Masks that overlap less than this (intersection over union) are never taken for one object.
 LEAST_OVERLAP = 0.1
 # How much of a track's velocity is renewed by the latest picture. Outlines move by whole pixels, and what hides a part
 # of an object moves the mean of the rest: a velocity that believes more of it sends thin objects astray.
 RENEWED = 0.25
-# The pixel at each pixel, and its eight neighbours.
-AROUND = np.argwhere(np.ones((3, 3), bool)) - 1
 
 
-def track(instance_maps: Iterable, *, patience: int = 5, motion: bool = True) -> np.ndarray:
-    """(T, H, W) int32: the same objects, with ids that last: one object has one id in all pictures, 0 is none.
+def track(instance_maps: Iterable[np.ndarray | torch.Tensor], *, patience: int = 5, motion: bool = True) -> np.ndarray:
+    """(T, H, W) int32: the same objects, with one id each in all pictures; 0 is none. Lesson 13.
 
-    Each picture's objects are assigned to the objects known so far so that the sum of their overlaps is largest (the
-    Hungarian method). An overlap is the IoU of the two masks after both were spread by one pixel, so that a pole one
-    pixel wide overlaps itself when it stands beside where it stood; overlaps under 0.1 do not count. An object that
-    nobody is assigned to gets a new id, 1, 2, … in the order of appearance.
+    Each picture's objects are assigned to the objects known so far so that the sum of their
+    overlaps is largest (the Hungarian method). An overlap is the IoU of the two masks after both
+    were dilated by one pixel, so that a pole one pixel wide overlaps itself when it stands beside
+    where it stood; overlaps under 0.1 do not count. An object that nobody is assigned to gets a new
+    id, 1, 2, … in the order of appearance. What is outside of the picture cannot overlap. Where two
+    objects merge into one region, one of the two ids goes on.
 
-    instance_maps: T maps (H, W) of one size, arrays or tensors, in a list or a stack; one map alone is a clip of one.
-        Their ids, as a network gives them, mean nothing from one picture to the next. They decide neither who is
-        assigned nor, but for the order of new ones, the new ids.
-    patience: for so many pictures in a row an object may be missing, hidden or overlooked, and get its id back.
-    motion: an object's mask is first moved to where its velocity takes it, if it is missing as far as the pictures that
-        passed; velocity is the movement of the mean of its pixels, smoothed over about four pictures.
-    What is outside of the picture cannot overlap. Where two objects merge into one region, one of the two ids goes on.
-    Raises ValueError for a negative patience, MaskError for maps of different sizes or with numbers that are no ids.
-    Source: as SORT does with boxes (Bewley et al., arXiv 1602.00763, section 3), with masks and a simpler motion.
+    Args:
+        instance_maps: T maps (H, W) of one size, arrays or tensors, in a list or a stack; one map
+            alone is a clip of one. Their ids, as a network gives them, mean nothing from one
+            picture to the next. They decide neither who is assigned nor, but for the order of new
+            ones, the new ids.
+        patience: for so many pictures in a row an object may be missing, hidden or overlooked, and
+            get its id back.
+        motion: an object's mask is first moved to where its velocity takes it, if it is missing as
+            far as the pictures that passed; velocity is the movement of the mean of its pixels,
+            smoothed over about four pictures.
+
+    Raises:
+        MaskError: maps of different sizes, or with numbers that are no ids.
+        ValueError: a patience below 0.
+
+    Source:
+        As SORT does with boxes (Bewley et al., arXiv 1602.00763, section 3), with masks and a
+        simpler motion.
     """
     if not patience >= 0:  # true for NaN, too
         raise ValueError(f"patience={patience} should be at least 0: the pictures for which a missing object is kept.")
@@ -76,10 +90,10 @@ class _Track:
 
 def _assigned(known: list[_Track], objects: list[np.ndarray], time: int, size, motion: bool) -> dict[int, _Track]:
     """{number of an object: the track that goes on with it}."""
-    from scipy.optimize import linear_sum_assignment  # `import segedu` stays without scipy
+    from scipy.optimize import linear_sum_assignment
 
-    old = _spread([one.expected(time) if motion else one.pixels for one in known], size)
-    new = _spread(objects, size)
+    old = _dilated([one.expected(time) if motion else one.pixels for one in known], size)
+    new = _dilated(objects, size)
     shared = (old @ new.T).toarray()
     overlaps = shared / (old.sum(1)[:, None] + new.sum(1) - shared)
     overlaps[overlaps < LEAST_OVERLAP] = 0
@@ -87,15 +101,19 @@ def _assigned(known: list[_Track], objects: list[np.ndarray], time: int, size, m
     return {number: known[row] for row, number in pairs if overlaps[row, number]}
 
 
-def _spread(masks: list[np.ndarray], size: tuple[int, int]):
-    """(len(masks), H · W) sparse: 1 where a mask or one of its pixels' eight neighbours is, within the picture."""
+def _dilated(masks: list[np.ndarray], size: tuple[int, int]) -> csr_array:
+    """(len(masks), H · W): 1 where a mask or one of its pixels' eight neighbours is, within the picture."""
+    from scipy import ndimage
     from scipy.sparse import csr_array
 
     places = []
     for pixels in masks:
-        pixels = (pixels[:, None] + AROUND).reshape(-1, 2)
+        corner = pixels.min(0) - 1  # of a window with a free pixel on each side; it may leave the picture
+        window = np.zeros(pixels.max(0) - corner + 2, bool)
+        window[tuple((pixels - corner).T)] = True
+        pixels = np.argwhere(ndimage.maximum_filter(window, 3)) + corner
         pixels = pixels[((pixels >= 0) & (pixels < size)).all(1)]
-        places.append(np.unique(np.ravel_multi_index(pixels.T, size)))
+        places.append(np.ravel_multi_index(pixels.T, size))
     ends = np.cumsum([0, *map(len, places)])
     where = np.concatenate([np.zeros(0, int), *places])
     return csr_array((np.ones(len(where), np.int64), where, ends), shape=(len(masks), size[0] * size[1]))
@@ -109,7 +127,7 @@ def _pixels_of_each(ids: np.ndarray) -> list[np.ndarray]:
     return np.split(places[np.argsort(owner, kind="stable")], ends)[:-1]
 
 
-def _checked(ids, time: int, before: list[np.ndarray]) -> np.ndarray:
+def _checked(ids: np.ndarray | torch.Tensor, time: int, before: list[np.ndarray]) -> np.ndarray:
     ids = object_ids(ids, f"Map {time}")
     if before and ids.shape != before[0].shape:
         raise MaskError(f"Map {time} is {ids.shape}, the first one {before[0].shape}; they must have one size.")

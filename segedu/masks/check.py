@@ -8,24 +8,35 @@ from PIL import Image
 
 from segedu.ids import MaskError, class_ids, first_at, subject
 from segedu.inputs import whole_number
-from segedu.labels import IGNORE_INDEX, LabelTable
+from segedu.labels import IGNORE_INDEX, ArrayLike, LabelTable
 
 
 def validate_mask(
-    mask: np.ndarray | torch.Tensor | Image.Image,
+    mask: ArrayLike | Image.Image,
     labels: LabelTable | int,
     *,
     size: tuple[int, int] | None = None,
     name: str | None = None,
 ) -> None:
-    """Nothing for a sound mask: (height, width) whole numbers, each a class id 0 … len(labels) − 1 or 255 (ignored).
+    """Nothing for a sound mask, else a MaskError that says where, what, and the way out. Lesson 01a.
 
-    labels: the label table, or the number of classes. size: (height, width) of the mask's picture.
-    name: the file, for the message. A mask of one class only, all zeros too, is sound: many pictures hold no object.
-    A batch (N, H, W) is checked as one tall picture: validate_mask(masks.flatten(0, 1), labels).
+    Two of the refused masks *could* be meant: all 255 (nothing to learn from), and 0 with 255 only
+    (nearly always an object drawn in white). A mask of one class only, all zeros too, is sound:
+    many pictures hold no object. An index mask resized with interpolation cannot be seen by its
+    values, nor can a PIL picture of 2 or 4 bits that was copied (`picture.copy()`).
 
-    Raises MaskError. Two of the refused masks *could* be meant: all 255 (nothing to learn from), and 0 with 255 only
-    (nearly always an object drawn in white). An index mask resized with interpolation cannot be seen by its values.
+    Args:
+        mask: (height, width) whole numbers, each a class id 0 … len(labels) − 1 or 255 (ignored).
+            A batch (N, H, W) is checked as one tall picture: masks.flatten(0, 1).
+        labels: the label table, or the number of classes.
+        size: (height, width) of the mask's picture; None: any.
+        name: the file, for the message.
+
+    Raises:
+        MaskError: for every other mask.
+
+    Example:
+        validate_mask(mask, labels, size=image.shape[-2:], name="0001.png")
     """
     ids = class_ids(mask, name)
     if size is not None and ids.shape != tuple(size):
@@ -48,6 +59,7 @@ def validate_mask(
 
 
 def several(number: int, word: str) -> str:
+    """A number with its noun: "1 pixel", "2 pixels"."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
@@ -119,6 +131,7 @@ def _one_less(ids: np.ndarray) -> str:
 
 
 def as_bytes(ids: np.ndarray, name: str) -> np.ndarray:
+    """(H, W) uint8: the same ids; MaskError where one does not fit into a byte."""
     outside = (ids < 0) | (ids > 255)
     if outside.any():
         raise MaskError(

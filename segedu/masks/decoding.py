@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from segedu.ids import MaskError, first_at
+from segedu.ids import MaskError, first_at, how_stored, stored_numbers
 
 # Encodings that change values on saving: Pillow's names of formats, and of compressions within TIFF.
 LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "JPEG2000": "JPEG 2000", "AVIF": "AVIF"}
@@ -16,9 +16,6 @@ LOSSY_IN_TIFF = {
     "jpeg": "TIFF with JPEG inside", "tiff_jpeg": "TIFF with JPEG inside", "webp": "TIFF with WebP inside",
     "tiff_sgilog": "TIFF of logarithms", "tiff_sgilog24": "TIFF of logarithms",
 }  # fmt: skip
-# Pillow stretches grey of 2 and 4 bits to 0…255; divided by this the values are the stored ones again.
-STRETCHED = {"L;2": 85, "L;4": 17}
-SAMPLE_FORMAT = 339  # TIFF's tag; 2 is signed
 ORIENTATION = 0x0112  # EXIF's tag
 
 
@@ -55,9 +52,7 @@ def decoded(path: Path) -> Decoded:
             ) from None
         except Image.DecompressionBombError as error:
             raise OSError(f"{error} If you trust it: PIL.Image.MAX_IMAGE_PIXELS = None") from None
-        how = picture.tile[0][3] if picture.tile else ""
-        stored = str(how if isinstance(how, str) else how[0] if how else "")
-        highest = how[1] if picture.format == "PPM" and isinstance(how, tuple) and len(how) == 2 else None
+        stored, highest = how_stored(picture)
         pages = getattr(picture, "n_frames", 1)
         picture.seek(0)
         picture.load()
@@ -102,19 +97,7 @@ def stored_ids(file: Decoded, path: Path) -> np.ndarray | Image.Image:
             f'{path} is a picture of mode "{picture.mode}", which holds no class ids. Save it as palette PNG, grey PNG '
             f'or RGB: Image.open("{path.name}").convert("RGB").save("{path.stem}_rgb.png")'
         )
-    if picture.format == "TIFF" and picture.tag_v2.get(262) == 0:  # “white is zero”
-        raise MaskError(
-            f"{path} is a TIFF in which 0 is white, so that programs disagree about its ids. Write what is seen: "
-            f'Image.open("{path.name}").save("{path.stem}.png"); the stored numbers are the other way round.'
-        )
-    ids = np.asarray(picture)
-    if file.highest not in (None, 255, 65535):
-        if file.highest > 255 or picture.mode != "L":
-            raise MaskError(f"{path} has {file.highest} as white, and Pillow stretches that. Write the mask as PNG.")
-        return np.rint(ids * (file.highest / 255)).astype(np.uint8)
-    if picture.format == "TIFF" and ids.dtype == np.uint8 and picture.tag_v2.get(SAMPLE_FORMAT, (1,))[0] == 2:
-        return ids.view(np.int8)  # Pillow takes signed bytes for unsigned ones
-    return ids // STRETCHED[file.stored] if file.stored in STRETCHED else ids
+    return stored_numbers(picture, file.stored, file.highest, str(path))
 
 
 def check_upright(file: Decoded, path: Path) -> None:

@@ -6,24 +6,34 @@ import contextlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from segedu import resources
 from segedu.ids import MaskError, class_ids, first_at, subject
-from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, LabelTable
+from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, ArrayLike, LabelTable
 from segedu.masks.check import as_bytes, check_values, several
 from segedu.masks.decoding import decoded, lossy_encoding, stored_ids
 
 
 def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
-    """The class ids of a mask file: (H, W) uint8, 255 = ignored.
+    """The class ids of a mask file: (H, W) uint8, 255 = ignored. Lesson 01a.
 
-    Palette and grey pictures of any number of bits hold the ids as they are; RGB is translated by the colours of
-    `labels`; `.npy` holds an array. The ids are not compared with `labels` here: that is validate_mask's work.
-    Raises MaskError for what cannot be class ids: an encoding that changes values (JPEG, also within TIFF, JPEG 2000,
-    lossy WebP), a colour that `labels` does not know, transparent pixels, several pages, a picture that its EXIF data
-    would turn, fractions, one-hot, a damaged or empty file.
+    Palette and grey pictures of any number of bits hold the ids as they are; RGB is translated by
+    the colours of `labels`; `.npy` holds an array. The ids are not compared with `labels` here:
+    that is validate_mask's work.
+
+    Args:
+        path: of the file.
+        labels: the label table.
+
+    Raises:
+        MaskError: for what cannot be class ids: an encoding that changes values (JPEG, also within
+            TIFF, JPEG 2000, lossy WebP), a colour that `labels` does not know, transparent pixels,
+            several pages, a picture that its EXIF data would turn, a TIFF in which 0 is white,
+            fractions, one-hot, a damaged or empty file.
+
+    Example:
+        mask = read_mask("masks/0001.png", labels)
     """
     _check_table(labels)
     path = Path(path)
@@ -45,10 +55,19 @@ def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
     return as_bytes(class_ids(ids, str(path)), str(path))
 
 
-def write_mask(path: str | Path, mask: np.ndarray | torch.Tensor, labels: LabelTable) -> None:
-    """Nothing; writes (H, W) class ids as a palette PNG in the colours of `labels`, whole or not at all.
+def write_mask(path: str | Path, mask: ArrayLike, labels: LabelTable) -> None:
+    """Nothing; writes class ids as a palette PNG in the colours of `labels`. Lesson 01a.
 
-    Raises MaskError for another ending than `.png` and for values that are neither a class of `labels` nor 255.
+    The file is written wholly or not at all.
+
+    Args:
+        path: ends in `.png`.
+        mask: (H, W) class ids, 255 = ignored.
+        labels: the label table.
+
+    Raises:
+        MaskError: for another ending than `.png`, and for values that are neither a class of
+            `labels` nor 255.
     """
     _check_table(labels)
     path = Path(path)
@@ -62,10 +81,16 @@ def write_mask(path: str | Path, mask: np.ndarray | torch.Tensor, labels: LabelT
         picture.save(temporary, format="PNG")
 
 
-def to_colours(mask: np.ndarray | torch.Tensor | Image.Image, labels: LabelTable) -> np.ndarray:
-    """The mask drawn in the colours of its classes: (H, W, 3) uint8; 255 is drawn in IGNORE_COLOUR.
+def to_colours(mask: ArrayLike | Image.Image, labels: LabelTable) -> np.ndarray:
+    """The mask drawn in the colours of its classes: (H, W, 3) uint8. Lesson 01a.
 
-    Raises MaskError for values without a class, and where a class has IGNORE_COLOUR and the mask has ignored pixels.
+    Args:
+        mask: (H, W) class ids; 255 is drawn in IGNORE_COLOUR.
+        labels: the label table.
+
+    Raises:
+        MaskError: for values without a class, and where a class has IGNORE_COLOUR and the mask has
+            ignored pixels.
     """
     _check_table(labels)
     ids = class_ids(mask, None)
@@ -77,16 +102,22 @@ def to_colours(mask: np.ndarray | torch.Tensor | Image.Image, labels: LabelTable
 
 
 def from_colours(
-    rgb: np.ndarray | Image.Image,
+    rgb: ArrayLike | Image.Image,
     labels: LabelTable,
     *,
     void: tuple[int, int, int] | None = None,
     name: str | None = None,
 ) -> np.ndarray:
-    """The class ids of a mask in colours, (H, W, 3) uint8 → (H, W) uint8; IGNORE_COLOUR is 255 unless a class has it.
+    """The class ids of a mask in colours: (H, W) uint8. Lesson 01a.
 
-    void: one more colour that means 255, such as Pascal VOC's (224, 224, 192).
-    name: the file, for the message. Raises MaskError for a colour that is not in `labels`: it is never background.
+    Args:
+        rgb: (H, W, 3) uint8. IGNORE_COLOUR becomes 255 unless a class has it.
+        labels: the label table.
+        void: one more colour that means 255, such as Pascal VOC's (224, 224, 192).
+        name: the file, for the message.
+
+    Raises:
+        MaskError: for a colour that is not in `labels`: it is never background.
     """
     _check_table(labels)
     of_pillow, rgb = isinstance(rgb, Image.Image), np.asarray(rgb)

@@ -10,7 +10,7 @@ import torch
 
 from segedu.ids import MaskError, whole_numbers
 from segedu.inputs import height_and_width
-from segedu.labels import IGNORE_INDEX
+from segedu.labels import IGNORE_INDEX, ArrayLike
 
 # How Kaggle's run lengths become a mask; its pixels count column by column, but for Carvana's, where order is "C".
 PAIRS = (
@@ -21,14 +21,21 @@ PAIRS = (
 
 
 def from_polygons(polygons: Iterable[tuple[int, Sequence]], size: tuple[int, int]) -> np.ndarray:
-    """The mask of polygons painted one over the other on class 0: (H, W) uint8.
+    """The mask of polygons painted one over the other on class 0: (H, W) uint8. Lesson 01a.
 
-    polygons: pairs (class id, [(x, y), …]) in pixels, x to the right, y down, (0, 0) the upper left *corner* of the
-    picture. A pixel belongs to a polygon that contains its centre (column + ½, row + ½), by the even-odd rule; so the
-    square (0, 0), (2, 0), (2, 2), (0, 2) is four pixels. size: (height, width); what lies outside is cut off.
-    An object in several parts is several polygons. Raises MaskError for a polygon of fewer than three points, for
-    points that are NaN, or all in 0…1 (parts of width and height, as YOLO has them), and for a class id that is no
-    whole number in 0…255.
+    A pixel belongs to a polygon that contains its centre (column + ½, row + ½), by the even-odd
+    rule; so the square (0, 0), (2, 0), (2, 2), (0, 2) is four pixels. An object in several parts
+    is several polygons.
+
+    Args:
+        polygons: pairs (class id, [(x, y), …]) in pixels, x to the right, y down, (0, 0) the upper
+            left *corner* of the picture.
+        size: (height, width); what lies outside is cut off.
+
+    Raises:
+        MaskError: for a polygon of fewer than three points, for points that are NaN, or all in 0…1
+            (parts of width and height, as YOLO has them), and for a class id that is no whole
+            number in 0…255.
     """
     height, width = size = height_and_width(size)
     mask = np.zeros((height, width), np.uint8)
@@ -84,11 +91,17 @@ def _checked(points, size: tuple[int, int]) -> np.ndarray:
     return points
 
 
-def to_rle(binary: np.ndarray) -> dict[str, list[int]]:
-    """COCO's uncompressed run lengths of one (H, W) object: {"size": [H, W], "counts": [zeros, ones, zeros, …]}.
+def to_rle(binary: ArrayLike) -> dict[str, list[int]]:
+    """COCO's uncompressed run lengths of one object: {"size": [H, W], "counts": […]}. Lesson 01a.
 
-    Pixels are counted column by column, and the first count is of zeros, so it is 0 where the first pixel is one.
-    Raises MaskError where the mask holds anything but 0 and 1.
+    The counts are of zeros, ones, zeros, … Pixels are counted column by column, and the first
+    count is of zeros, so it is 0 where the first pixel is one.
+
+    Args:
+        binary: (H, W) of 0 and 1, or booleans.
+
+    Raises:
+        MaskError: where the mask holds anything but 0 and 1.
     """
     binary = _zeros_and_ones(binary)
     if binary.ndim != 2 or not np.isin(binary, (0, 1)).all():
@@ -100,9 +113,14 @@ def to_rle(binary: np.ndarray) -> dict[str, list[int]]:
 
 
 def from_rle(rle: dict) -> np.ndarray:
-    """The (H, W) boolean mask of run lengths as to_rle makes them. Raises MaskError where they do not fill it.
+    """The (H, W) boolean mask of run lengths as to_rle makes them. Lesson 01a.
 
-    Other forms are refused with the way to read them: COCO's compressed text, and pairs of start and length.
+    Args:
+        rle: {"size": [H, W], "counts": [zeros, ones, zeros, …]}.
+
+    Raises:
+        MaskError: where they do not fill the mask, and for other forms, with the way to read them:
+            COCO's compressed text, and pairs of start and length.
     """
     counts = rle.get("counts") if isinstance(rle, dict) else rle
     if isinstance(counts, bytes):

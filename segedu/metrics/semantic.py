@@ -5,21 +5,36 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from segedu.ids import MaskError, ignored_id, whole_numbers
+from segedu.ids import check_pictures, ignored_id, whole_numbers
 from segedu.inputs import whole_number
 from segedu.labels import IGNORE_INDEX
 
+Ids = np.ndarray | torch.Tensor | list  # class ids or object ids: whole numbers of any type
+
 
 class ConfusionMatrix:
-    """Counts of pixels by true class (rows) and predicted class (columns), over as many pictures as are added.
+    """Counts of pixels by true class (rows) and predicted class (columns). Lesson 02.
 
-    One matrix over the whole data set, never a mean of pictures; pixels whose truth is `ignore_index` are left out (a
-    class may be ignored so; None leaves out nothing);
-    a class that occurs neither in the truth nor in the prediction scores NaN and is left out of every mean.
+    Over as many pictures as are added: one matrix of the whole data set, never a mean of pictures.
+    A class that occurs neither in the truth nor in the prediction scores NaN and is left out of
+    every mean. `counts` is the matrix, (num_classes, num_classes) int64.
 
-    >>> matrix = ConfusionMatrix(2).update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]))
-    >>> matrix.counts.tolist(), matrix.pixel_accuracy()
-    ([[1, 1], [0, 0]], 0.5)
+    Args:
+        num_classes: K, how many classes there are, ≥ 1.
+        ignore_index: pixels of that truth are left out; a class may be ignored so, and None leaves
+            out nothing.
+
+    Raises:
+        TypeError: several values to ignore.
+        ValueError: a number of classes that is no whole number from 1 on.
+
+    Source:
+        The four scores that are read from it: FCN, arXiv 1411.4038, section 5.
+
+    Example:
+        >>> matrix = ConfusionMatrix(2).update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]))
+        >>> matrix.counts.tolist(), matrix.pixel_accuracy()
+        ([[1, 1], [0, 0]], 0.5)
     """
 
     def __init__(self, num_classes: int, ignore_index: int | None = IGNORE_INDEX):
@@ -29,14 +44,17 @@ class ConfusionMatrix:
         self.ignore_index = ignore_index
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
-    def update(self, prediction, target) -> ConfusionMatrix:
+    def update(self, prediction: Ids, target: Ids) -> ConfusionMatrix:
         """Self, with the pixels of `prediction` counted against those of `target`.
 
-        prediction, target: tensors, arrays or lists of class ids, any integer type, of one shape, such as (H, W) or
-            (N, H, W).
-        Raises TypeError for numbers that are no integers (logits: take argmax(1) first), ValueError for two shapes,
-        a target outside 0 … num_classes − 1 that is not ignored, or such a prediction at a pixel that counts.
-        Nothing is counted when it raises.
+        Args:
+            prediction: class ids of any integer type and any shape, such as (H, W) or (N, H, W).
+            target: class ids of the same shape.
+
+        Raises:
+            TypeError: the numbers are no integers (of logits take argmax(1) first).
+            ValueError: two shapes, a target outside 0 … num_classes − 1 that is not ignored, or
+                such a prediction at a pixel that counts. Nothing is counted then.
         """
         prediction, target = two_maps(prediction, target)
         counted = target != ignored_id(self.ignore_index)
@@ -53,19 +71,19 @@ class ConfusionMatrix:
         self.counts += torch.bincount(pairs, minlength=self.num_classes**2).view_as(self.counts)
         return self
 
-    def _parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _areas(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Per class: pixels that are right, pixels of the truth, pixels of the prediction, each (K,) float64."""
         counts = self.counts.double()
         return counts.diagonal(), counts.sum(1), counts.sum(0)
 
     def iou(self) -> torch.Tensor:
-        """(K,) float64 in 0…1: intersection over union of each class; NaN where neither side has a pixel."""
-        right, true, predicted = self._parts()
+        """(K,) float64 in 0…1: intersection over union of each class; NaN if neither side has it."""
+        right, true, predicted = self._areas()
         return right / (true + predicted - right)
 
     def dice(self) -> torch.Tensor:
-        """(K,) float64 in 0…1: 2·intersection / (truth + prediction), also called F1; NaN as in `iou`."""
-        right, true, predicted = self._parts()
+        """(K,) float64 in 0…1: 2·intersection / (truth + prediction), or F1; NaN as in `iou`."""
+        right, true, predicted = self._areas()
         return 2 * right / (true + predicted)
 
     def mean_iou(self) -> float:
@@ -73,18 +91,18 @@ class ConfusionMatrix:
         return self.iou().nanmean().item()
 
     def pixel_accuracy(self) -> float:
-        """The part of the counted pixels whose class is right, 0…1; NaN if nothing was counted."""
-        right, true, _ = self._parts()
+        """The share of the counted pixels whose class is right, 0…1; NaN if nothing was counted."""
+        right, true, _ = self._areas()
         return (right.sum() / true.sum()).item()
 
     def mean_accuracy(self) -> float:
-        """The mean over the classes that occur in the truth of the part of their pixels that is found, 0…1."""
-        right, true, _ = self._parts()
+        """The mean, over the classes in the truth, of the share of their pixels that is found, 0…1."""
+        right, true, _ = self._areas()
         return (right / true).nanmean().item()
 
     def frequency_weighted_iou(self) -> float:
         """`iou` weighted by each class's share of the true pixels, 0…1; NaN if nothing was counted."""
-        _, true, _ = self._parts()
+        _, true, _ = self._areas()
         return ((true * self.iou().nan_to_num()).sum() / true.sum()).item()
 
     def __repr__(self) -> str:
@@ -94,7 +112,9 @@ class ConfusionMatrix:
         )
 
 
-def two_maps(prediction, target, names=("prediction", "target")) -> tuple[torch.Tensor, torch.Tensor]:
+def two_maps(
+    prediction: Ids, target: Ids, names: tuple[str, str] = ("prediction", "target")
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Both as plain int64 tensors on the CPU, of any shape: arrays, tensors or lists of whole numbers.
 
     Raises what ids.whole_numbers raises, in particular MaskError, which is also a TypeError, for floats; ValueError for
@@ -109,10 +129,11 @@ def two_maps(prediction, target, names=("prediction", "target")) -> tuple[torch.
     return tuple(torch.from_numpy(np.array(ids, np.int64, order="C")) for ids in maps)
 
 
-def two_pictures(prediction, target, names=("prediction", "target")) -> tuple[torch.Tensor, torch.Tensor]:
+def two_pictures(
+    prediction: Ids, target: Ids, names: tuple[str, str] = ("prediction", "target")
+) -> tuple[torch.Tensor, torch.Tensor]:
     """two_maps of shape (N, H, W), N = 1 for (H, W). Raises ValueError for another number of dimensions, too."""
     maps = two_maps(prediction, target, names)
-    shape = tuple(maps[0].shape)
-    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] == 1 < shape[1]):
-        raise MaskError(f"The maps must be (H, W) or (N, H, W), got shape {shape}.")
-    return maps[0].reshape(-1, *shape[-2:]), maps[1].reshape(-1, *shape[-2:])
+    check_pictures(maps[0], "The maps")
+    size = maps[0].shape[-2:]
+    return maps[0].reshape(-1, *size), maps[1].reshape(-1, *size)

@@ -10,16 +10,23 @@ import numpy as np
 from segedu.ids import ignored_id, map_pairs
 from segedu.labels import IGNORE_INDEX
 from segedu.metrics.objects import overlaps
-from segedu.metrics.semantic import two_maps
+from segedu.metrics.semantic import Ids, two_maps
 
 
 @dataclass(frozen=True)
 class IdMetrics:
-    """Counts over the objects of all pictures of a clip, and the scores read from them; counts of clips can be added.
+    """Counts over the objects of all pictures of a clip, and scores read from them. Lesson 13.
 
-    true, found: objects, each picture's counted anew.  matched: those that are found (IoU over ½), under any name.
-    same_name: those that are found under the name that belongs to their true object all through the clip.
-    switches: how often a true object is found under another name than the last time it was found.
+    Counts of several clips can be added.
+
+    Attributes:
+        true: true objects, each picture's counted anew.
+        found: predicted objects, counted so, too.
+        matched: those that are found (IoU over ½), under any name.
+        same_name: those that are found under the name that belongs to their true object all through
+            the clip.
+        switches: how often a true object is found under another name than the last time it was
+            found.
     """
 
     true: int = 0
@@ -29,11 +36,11 @@ class IdMetrics:
     switches: int = 0
 
     def idf1(self) -> float:
-        """2 · same_name / (true + found), 0…1: how much of the clip has the right object under the right name."""
+        """2 · same_name / (true + found), 0…1: how much is the right object under its name."""
         return 2 * self.same_name / (self.true + self.found) if self.true + self.found else float("nan")
 
     def mota(self) -> float:
-        """1 − (missed + false alarms + switches) / true, at most 1. One switch costs as much as one missed object."""
+        """1 − (missed + false alarms + switches) / true, at most 1. A switch costs as a miss does."""
         errors = self.true + self.found - 2 * self.matched + self.switches
         return 1 - errors / self.true if self.true else float("nan")
 
@@ -41,19 +48,28 @@ class IdMetrics:
         return IdMetrics(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-def id_metrics(predictions: Iterable, targets: Iterable) -> IdMetrics:
-    """How well objects keep their names through one clip; for several clips add the results.
+def id_metrics(predictions: Iterable[Ids], targets: Iterable[Ids]) -> IdMetrics:
+    """How well objects keep their names through one clip; for several add the results. Lesson 13.
 
-    predictions, targets: one (H, W) map of ids a picture, 0 for none, in a list or a stack (T, H, W); the ids of each
-        side last through the clip. Two maps alone are a clip of one picture.
-    A found and a true object of one picture match if their IoU is over ½, which at most one pair of each can be. Each
-    true object of the clip belongs to at most one found one, and the other way round, so that as many of the matches as
-    possible are between the two that belong together: these are `same_name`.
-    Raises ValueError where the sides have different lengths or maps, TypeError for numbers that are no integers.
-    Source: IDF1: Ristani et al., arXiv 1609.01775, section 3; MOTA and switches: Bernardin and Stiefelhagen 2008
-    (doi 10.1155/2008/246309, section 2).
+    A found and a true object of one picture match if their IoU is over ½, which at most one pair of
+    each can be. Each true object of the clip belongs to at most one found one, and the other way
+    round, so that as many of the matches as possible are between the two that belong together:
+    these are `same_name`.
+
+    Args:
+        predictions: one (H, W) map of ids a picture, 0 for none, in a list or a stack (T, H, W);
+            the ids last through the clip. One map alone is a clip of one picture.
+        targets: as many maps of the true objects.
+
+    Raises:
+        TypeError: the numbers are no integers.
+        ValueError: the sides have different lengths or maps.
+
+    Source:
+        IDF1: Ristani et al., arXiv 1609.01775, section 3; MOTA and switches: Bernardin and
+        Stiefelhagen 2008 (doi 10.1155/2008/246309, section 2).
     """
-    from scipy.optimize import linear_sum_assignment  # `import segedu` stays without scipy
+    from scipy.optimize import linear_sum_assignment
 
     true = found = switches = 0
     matches: dict[tuple[int, int], int] = {}
@@ -73,14 +89,27 @@ def id_metrics(predictions: Iterable, targets: Iterable) -> IdMetrics:
     return IdMetrics(true, found, sum(matches.values()), same_name, switches)
 
 
-def temporal_consistency(predictions: Iterable, targets: Iterable, *, ignore_index: int | None = IGNORE_INDEX) -> float:
-    """The part of the pixels, 0…1, whose predicted class stays from one picture to the next where the true one stays.
+def temporal_consistency(
+    predictions: Iterable[Ids], targets: Iterable[Ids], *, ignore_index: int | None = IGNORE_INDEX
+) -> float:
+    """How often, 0…1, the predicted class of a pixel stays where the true one stays. Lesson 13.
 
-    1 is no flicker, right or wrong: a network that always answers "road" scores 1, so read it beside the mean IoU.
-    What moves is left out: pixels whose true class changes or is ignored in one of the two.
-    predictions, targets: one (H, W) map of class ids a picture, of one clip, in a list or a stack (T, H, W). NaN for a
-        clip without such pixels, and for one picture alone.
-    Raises ValueError where the sides have different lengths or maps, TypeError for numbers that are no integers.
+    Counted from each picture to the next. 1 is no flicker, right or wrong: a network that always
+    answers "road" scores 1, so read it beside the mean IoU. What moves is left out: pixels whose
+    true class changes or is ignored in one of the two.
+
+    Args:
+        predictions: one (H, W) map of class ids a picture, of one clip, in a list or a stack
+            (T, H, W).
+        targets: as many maps of the true classes.
+        ignore_index: the value of the truth that is left out; None leaves out nothing.
+
+    Returns:
+        NaN for a clip without such pixels, and for one picture alone.
+
+    Raises:
+        TypeError: the numbers are no integers.
+        ValueError: the sides have different lengths or maps.
     """
     kept = counted = 0
     before = None

@@ -1,7 +1,7 @@
-"""DeepLab (Chen et al.): wide sight on a fine map. Built in lesson 08.
+"""DeepLab (Chen et al.): a large field of view on a fine map. Built in lesson 08.
 
-Where other networks go on shrinking, DeepLab keeps its map and spreads its kernels instead ("à
-trous", with holes: dilation). A head then looks at that map with kernels of several rates at once.
+Where other networks go on shrinking, DeepLab keeps its map and dilates its kernels instead ("à
+trous", with holes). A head then looks at that map with kernels of several rates at once.
 `DeepLab` is the course's slim one, with a head of one of the papers, V2, V3 or V3Plus, each of
 which adds something; `DeepLab.paper` is the original on VGG-16.
 """
@@ -35,9 +35,9 @@ class DeepLab(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, in_channels, H, W) in 0…1, any H, W ≥ 32.
 
     A narrow VGG with batch normalisation whose later stages keep the map's size
-    (`atrous_backbone`); a head that sees widely and scores; bilinear upsampling. Pictures are
-    padded, by repeating the last column and row, to n · stride + 1 pixels (the papers' 321 and 513
-    are such numbers), and the logits cut back. Lesson 08.
+    (`atrous_backbone`); a head with a large field of view that scores; bilinear upsampling.
+    Pictures are padded, by repeating the last column and row, to n · stride + 1 pixels (the papers'
+    321 and 513 are such numbers), and the logits cropped back. Lesson 08.
 
     Departures from the papers: DeepLab v3 and v3+ stand on ResNet and Xception, with separable
     convolutions in v3+; and what is pooled over the whole map is batch-normalised in v3. Here it is
@@ -61,7 +61,8 @@ class DeepLab(SegmentationModel):
         ValueError: For an unknown head or stride, for rates that are no whole numbers ≥ 0, and for
             other sizes that are no whole numbers ≥ 1.
 
-    Source: arXiv 1412.7062, 1606.00915, 1706.05587, 1802.02611, section 3 of each.
+    Source:
+        arXiv 1412.7062, 1606.00915, 1706.05587, 1802.02611, section 3 of each.
 
     Example:
         >>> DeepLab(11, head="v3+", rates=(4, 8, 12))(torch.rand(1, 3, 120, 160)).shape
@@ -81,7 +82,7 @@ class DeepLab(SegmentationModel):
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         if head not in tuple(RATES):
             raise ValueError(f"head={head!r} is unknown; choose one of {', '.join(map(repr, RATES))}.")
-        whole(output_stride=output_stride)
+        (output_stride,) = whole(output_stride=output_stride)
         if output_stride not in STRIDES:
             raise ValueError(f"output_stride={output_stride} is unknown; a DeepLab has 32, 16, 8 or 4.")
         if rates is None:
@@ -97,6 +98,7 @@ class DeepLab(SegmentationModel):
         self.head = {"v3": V3, "v3+": V3Plus}.get(head, V2)(num_classes, width, rates)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         x = pad_to_stride(self.normalise(image), self.output_stride)  # (N, in_channels, H, W), n · stride + 1 each
         # The channels of a pixel side by side in memory: faster on a CPU, where channels are few.
         features = self.backbone(x.contiguous(memory_format=torch.channels_last))  # the last: (N, 8·width, h, w)
@@ -105,7 +107,12 @@ class DeepLab(SegmentationModel):
 
     @staticmethod
     def paper(num_classes: int = 21, *, head: str = "aspp-l") -> PaperDeepLab:
-        """The original network on VGG-16: see PaperDeepLab."""
+        """The original network on VGG-16: see PaperDeepLab.
+
+        Args:
+            num_classes: scores of each pixel.
+            head: "largefov", "aspp-s" or "aspp-l".
+        """
         return PaperDeepLab(num_classes, head=head)
 
 
@@ -126,8 +133,8 @@ def checked_rates(rates: tuple[int, ...], example: tuple[int, ...]) -> list[int]
 def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbone:
     """Five stages as in VGG-16, each with a 3×3 pooling of stride 2 up to `output_stride`.
 
-    From there on poolings keep their stride off, and all later kernels are spread twice as far, so
-    that their weights meet what they would have met: every second place of this map is the map that
+    From there on poolings have stride 1, and all later kernels twice the dilation, so that their
+    weights meet what they would have met: every second place of this map is the map that
     the stride would have given, with the same weights.
     """
     stages, before, stride, dilation = Backbone(), in_channels, 1, 1
@@ -148,8 +155,9 @@ def atrous_backbone(in_channels: int, width: int, output_stride: int) -> Backbon
 class V2(nn.Module):
     """Scores are the sum of one path a rate: LargeFOV with one, ASPP with four.
 
-    Source: arXiv 1412.7062, section 3.2 (LargeFOV: a 3×3 of a high rate and two 1×1); 1606.00915,
-    section 3.2 (ASPP).
+    Source:
+        arXiv 1412.7062, section 3.2 (LargeFOV: a 3×3 of a high rate and two 1×1); 1606.00915,
+        section 3.2 (ASPP).
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -164,13 +172,15 @@ class V2(nn.Module):
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, the last (N, 8·width, h, w) → scores (N, num_classes, h, w)."""
         return torch.stack([path(features[-1]) for path in self.paths]).sum(0)  # (N, num_classes, h, w)
 
 
 class V3(nn.Module):
     """Adds the mean of the whole map, and mixes the branches before it scores.
 
-    Source: arXiv 1706.05587, section 3.3.
+    Source:
+        arXiv 1706.05587, section 3.3.
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -179,6 +189,7 @@ class V3(nn.Module):
         self.score = nn.Conv2d(4 * width, num_classes, 1)
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, the last (N, 8·width, h, w) → scores (N, num_classes, h, w)."""
         x = self.aspp(features[-1])  # (N, 4·width, h, w)
         return self.score(x)  # (N, num_classes, h, w)
 
@@ -186,7 +197,8 @@ class V3(nn.Module):
 class V3Plus(nn.Module):
     """Adds a decoder: the finer map of the second stage beside what v3's ASPP gives.
 
-    Source: arXiv 1802.02611, section 3.1.
+    Source:
+        arXiv 1802.02611, section 3.1.
     """
 
     def __init__(self, num_classes: int, width: int, rates: list[int]):
@@ -196,6 +208,7 @@ class V3Plus(nn.Module):
         self.score = nn.Conv2d(3 * width, num_classes, 1)
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, the last (N, 8·width, h, w) → scores (N, num_classes, H/4, W/4)."""
         x = self.aspp(features[-1])  # (N, 4·width, h, w)
         x = self.decoder(x, features[1])  # (N, 3·width, H/4, W/4)
         return self.score(x)  # (N, num_classes, H/4, W/4)
@@ -216,13 +229,14 @@ class ASPP(nn.Module):
         self.mix = conv_bn_relu((len(rates) + 2) * channels, channels, kernel=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        everywhere = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])  # (N, channels, h, w)
-        side_by_side = [*(branch(x) for branch in self.branches), everywhere]  # each (N, channels, h, w)
-        return self.mix(torch.cat(side_by_side, dim=1))  # (N, channels, h, w)
+        """(N, in_channels, h, w) → (N, channels, h, w)."""
+        image_level = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])  # (N, channels, h, w)
+        features = [*(branch(x) for branch in self.branches), image_level]  # each (N, channels, h, w)
+        return self.mix(torch.cat(features, dim=1))  # (N, channels, h, w)
 
 
 class Decoder(nn.Module):
-    """Features, upsampled to a finer map of the backbone and laid beside it, mixed by a 3×3.
+    """Features, upsampled to a finer map of the backbone and joined with it, mixed by a 3×3.
 
     The finer map is halved in channels first, so that it does not outweigh the features
     (1802.02611, section 3.1).
@@ -234,5 +248,6 @@ class Decoder(nn.Module):
         self.mix = conv_bn_relu(channels + fine_channels // 2, out_channels)
 
     def forward(self, x: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
+        """(N, channels, h, w), (N, fine_channels, h', w') → (N, out_channels, h', w')."""
         x = upsample(x, fine.shape[-2:])  # (N, channels, h, w), h and w those of the finer map
         return self.mix(torch.cat([x, self.reduce(fine)], dim=1))  # (N, out_channels, h, w)

@@ -21,7 +21,7 @@ from segedu.models.layers import (
     whole,
     zero_score,
 )
-from segedu.models.papers import PaperFCN, check_fcn_stride, transplanted
+from segedu.models.papers import PaperFCN, checked_fcn_stride, transplanted
 
 
 class FCN(SegmentationModel):
@@ -46,7 +46,8 @@ class FCN(SegmentationModel):
     Raises:
         ValueError: For another stride, and for a size that is no whole number ≥ 1.
 
-    Source: arXiv 1411.4038, sections 3 and 4.
+    Source:
+        arXiv 1411.4038, sections 3 and 4.
 
     Example:
         >>> FCN(11, stride=8)(torch.rand(1, 3, 120, 160)).shape
@@ -54,7 +55,7 @@ class FCN(SegmentationModel):
     """
 
     def __init__(self, num_classes: int, *, in_channels: int = 3, width: int = 12, stride: int = 8):
-        check_fcn_stride(stride)
+        stride = checked_fcn_stride(stride)
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         super().__init__(num_classes=num_classes, in_channels=in_channels, width=width, stride=stride)
         self.stride = stride
@@ -71,6 +72,7 @@ class FCN(SegmentationModel):
         self.up_last = FixedBilinear(num_classes, stride, padding=stride // 2)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         features = self.backbone(self.normalise(image))  # the last one: (N, 8·width, H/32, W/32)
         scores = self.score(self.head(features[4]))  # (N, num_classes, H/32, W/32)
         if self.stride <= 16:
@@ -83,7 +85,13 @@ class FCN(SegmentationModel):
 
     @staticmethod
     def paper(num_classes: int = 21, *, stride: int = 8, pretrained: bool = False) -> PaperFCN:
-        """The original network: see PaperFCN. pretrained=True fetches torchvision's (528 MB)."""
+        """The original network: see PaperFCN.
+
+        Args:
+            num_classes: scores of each pixel.
+            stride: 32, 16 or 8.
+            pretrained: True starts from torchvision's VGG-16, which is fetched (528 MB).
+        """
         if not pretrained:
             return PaperFCN(num_classes, stride=stride)
         from torchvision.models import VGG16_Weights, vgg16
@@ -96,6 +104,9 @@ class FCN(SegmentationModel):
 
         So the paper trains 16s from 32s, and 8s from 16s (section 4.2). Its output is that of
         `coarser` but for the way up: ×2 and then ×16 is not ×32.
+
+        Args:
+            coarser: of stride 32 or 16.
         """
         finer = type(coarser)(**coarser.config | {"stride": coarser.stride // 2})
         finer.load_state_dict(coarser.state_dict(), strict=False)  # the new skip is what the coarser one lacks

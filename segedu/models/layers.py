@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-import reprlib
-
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import Conv2dNormActivation
+
+from segedu.inputs import whole_number
 
 # Mean and standard deviation of ImageNet's pictures (red, green, blue in 0…1), as torchvision's models use them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -50,19 +48,12 @@ class SegmentationModel(nn.Module):
 
 
 def whole(least: int = 1, most: int = MOST, **sizes) -> tuple[int, ...]:
-    """The sizes, given by their names, as Python's whole numbers; numpy's come out as such, too.
+    """The sizes, given by their names, as Python's whole numbers, whatever library they are of.
 
     Raises:
         ValueError: Names the first that is no whole number (True is none), or not in least … most.
     """
-    for name, size in sizes.items():
-        try:
-            number = None if isinstance(size, bool | np.bool_) else operator.index(size)
-        except TypeError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise ValueError(f"{name}={reprlib.repr(size)} should be a whole number from {least} to {most}.")
-    return tuple(operator.index(size) for size in sizes.values())
+    return tuple(whole_number(size, name, least, most, floats=False) for name, size in sizes.items())
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -91,6 +82,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → (N, in_channels, H, W), about −2…3."""
         if image.ndim != 4 or image.shape[1] != self.mean.shape[1]:
             way_out = "one picture (C, H, W) becomes a batch of one with image[None]."
             if image.ndim == 4:
@@ -134,6 +126,7 @@ class Backbone(nn.ModuleList):
     """Stages in a row: a picture → its features, a list of the map that each stage gives."""
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(N, C, H, W) → one map (N, C', h, w) a stage, the finest first."""
         features = []
         for stage in self:
             x = stage(x)
@@ -159,6 +152,7 @@ class FixedBilinear(nn.Module):
         self.register_buffer("kernel", bilinear_kernel(factor).expand(channels, 1, -1, -1), persistent=False)
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        """(N, channels, h, w) → (N, channels, (h + 1) · factor − 2 · padding, …)."""
         return F.conv_transpose2d(scores, self.kernel, stride=self.factor, padding=self.padding, groups=self.channels)
 
 

@@ -19,7 +19,7 @@ FINE = 2  # pixels between two places of the map on which both branches end
 
 
 class PanopticOutput(NamedTuple):
-    """What PanopticDeepLab gives, all of the picture's height and width.
+    """What PanopticDeepLab gives, all of the picture's height and width. Lesson 12.
 
     Attributes:
         logits: (N, num_classes, H, W).
@@ -57,7 +57,8 @@ class PanopticDeepLab(SegmentationModel):
     Raises:
         ValueError: For an unknown stride, and for rates and sizes as in DeepLab.
 
-    Source: sections 3.1 and 3.2; the widths of the branches as in the authors' code, in proportion.
+    Source:
+        sections 3.1 and 3.2; the widths of the branches as in the authors' code, in proportion.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class PanopticDeepLab(SegmentationModel):
         num_classes, in_channels = whole(num_classes=num_classes, in_channels=in_channels)
         (width,) = whole(2, width=width)
         rates = checked_rates(rates, (2, 4, 6))
-        whole(output_stride=output_stride)
+        (output_stride,) = whole(output_stride=output_stride)
         if output_stride not in (32, 16, 8):
             raise ValueError(f"output_stride={output_stride} is unknown; a PanopticDeepLab has 32, 16 or 8.")
         super().__init__(
@@ -89,6 +90,7 @@ class PanopticDeepLab(SegmentationModel):
         self.offset = nn.Sequential(conv_bn_relu(width, width), nn.Conv2d(width, 2, 1))
 
     def forward(self, image: torch.Tensor) -> PanopticOutput:
+        """(N, in_channels, H, W) in 0…1 → PanopticOutput, each (N, …, H, W)."""
         x = pad_to_stride(self.normalise(image), self.output_stride)  # (N, in_channels, H, W), n · stride + 1 each
         features = self.backbone(x.contiguous(memory_format=torch.channels_last))  # the last: (N, 8·width, h, w)
         classes = self.classes(features)  # (N, 2·width, H/2, W/2)
@@ -108,6 +110,7 @@ class Branch(nn.Module):
         self.decoder2 = Decoder(3 * channels // 4, width, channels // 2)
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features, one a stage → (N, channels / 2, H/2, W/2)."""
         x = self.aspp(features[-1])  # (N, channels, H/stride, W/stride)
         x = self.decoder1(x, features[1])  # (N, 3/4·channels, H/4, W/4)
         return self.decoder2(x, features[0])  # (N, channels/2, H/2, W/2)

@@ -36,6 +36,7 @@ class CaffeInput(nn.Module):
         self.register_buffer("mean", torch.tensor((104.00699, 116.66877, 122.67892)).view(1, 3, 1, 1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) in 0…1 → (N, 3, H, W), about −123…151."""
         return 255 * image.flip(1) - self.mean
 
 
@@ -66,11 +67,12 @@ class PaperFCN(SegmentationModel):
     Raises:
         ValueError: For another stride, other inputs, and num_classes that are no whole number ≥ 1.
 
-    Source: arXiv 1411.4038, sections 3 and 4; the released `voc-fcn32s`, `voc-fcn16s`, `voc-fcn8s`.
+    Source:
+        arXiv 1411.4038, sections 3 and 4; the released `voc-fcn32s`, `voc-fcn16s`, `voc-fcn8s`.
     """
 
     def __init__(self, num_classes: int = 21, *, stride: int = 8, inputs: str = "caffe"):
-        check_fcn_stride(stride)
+        stride = checked_fcn_stride(stride)
         (num_classes,) = whole(num_classes=num_classes)
         if inputs not in tuple(INPUTS):
             raise ValueError(f"inputs={inputs!r} is unknown; the paper's FCN takes {', '.join(map(repr, INPUTS))}.")
@@ -98,6 +100,7 @@ class PaperFCN(SegmentationModel):
         self.offsets = crop_offsets(stride)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         x, pools = self.normalise(image), []  # (N, 3, H, W)
         for layer in self.backbone:
             x = layer(x)  # at the end (N, 512, (H + 198)/32, (W + 198)/32)
@@ -113,11 +116,12 @@ class PaperFCN(SegmentationModel):
         return crop(self.up_last(scores), image, self.offsets["image"])  # (N, num_classes, H, W)
 
 
-def check_fcn_stride(stride: int) -> None:
-    """Raises ValueError for a stride that no FCN has."""
-    whole(stride=stride)
+def checked_fcn_stride(stride: int) -> int:
+    """The stride; ValueError for one that no FCN has."""
+    (stride,) = whole(stride=stride)
     if stride not in (32, 16, 8):
         raise ValueError(f"stride={stride} is unknown; an FCN has stride 32, 16 or 8.")
+    return stride
 
 
 def transplanted(vgg: nn.Module, num_classes: int = 21, *, stride: int = 8) -> PaperFCN:
@@ -193,7 +197,8 @@ class PaperDeepLab(SegmentationModel):
     Raises:
         ValueError: For another head, and num_classes that are no whole number ≥ 1.
 
-    Source: arXiv 1412.7062, sections 3.1 and 3.2; 1606.00915, section 4.1; the released networks.
+    Source:
+        arXiv 1412.7062, sections 3.1 and 3.2; 1606.00915, section 4.1; the released networks.
     """
 
     def __init__(self, num_classes: int = 21, *, head: str = "aspp-l"):
@@ -224,12 +229,17 @@ class PaperDeepLab(SegmentationModel):
             nn.init.normal_(path[-1].weight, std=0.01)
 
     def scores(self, image: torch.Tensor) -> torch.Tensor:
-        """(N, num_classes, h, w): scores of places on every eighth pixel, from the first on."""
+        """(N, num_classes, h, w): scores of places on every eighth pixel. Lesson 08.
+
+        Args:
+            image: (N, 3, H, W) in 0…1; h = ⌈(H − 1)/8⌉ + 1, w alike, from the first pixel on.
+        """
         x = pad_to_stride(self.normalise(image), 8, mode="constant")  # (N, 3, 8h − 7, 8w − 7)
         x = self.backbone(x)  # (N, 512, h, w)
         return torch.stack([path(x) for path in self.paths]).sum(0)  # (N, num_classes, h, w)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         scores = self.scores(image)  # (N, num_classes, h, w)
         size = [8 * (side - 1) + 1 for side in scores.shape[-2:]]
         return crop(upsample(scores, size), image)  # (N, num_classes, H, W)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from segedu.models.layers import Normalise, SegmentationModel, whole
-from segedu.models.unet import DEEPEST, beside, chain, check_switches, pad_to_multiple, start_gaussian
+from segedu.models.unet import DEEPEST, chain, check_switches, concat_skip, pad_to_multiple, start_gaussian
 
 
 class QuickUNet(SegmentationModel):
@@ -43,7 +43,8 @@ class QuickUNet(SegmentationModel):
         ValueError: For another stride, stem or upsampling, depth or convolutions outside 1 … 16,
             and another size that is no whole number ≥ 1, or too small.
 
-    Source: the shuffle as in Shi et al., arXiv 1609.05158, section 3.2.
+    Source:
+        the shuffle as in Shi et al., arXiv 1609.05158, section 3.2.
 
     Example:
         >>> QuickUNet(2, in_channels=1, stride=2)(torch.rand(1, 1, 100, 100)).shape
@@ -66,7 +67,7 @@ class QuickUNet(SegmentationModel):
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         depth, convolutions = whole(1, DEEPEST, depth=depth, convolutions=convolutions)
         check_switches(skips=skips)
-        whole(stride=stride)
+        (stride,) = whole(stride=stride)
         if stride not in (1, 2, 4, 8):
             raise ValueError(f"stride={stride} should be 1, 2, 4 or 8: it works at such a part of the size.")
         if stem not in ("shuffle", "strided"):
@@ -106,17 +107,18 @@ class QuickUNet(SegmentationModel):
         self.apply(start_gaussian)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         x = pad_to_multiple(self.normalise(image), self.stride * 2**self.depth)  # (N, in_channels, H, W)
         # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
         x = self.stem(x.contiguous(memory_format=torch.channels_last))  # (N, …, h, w), h = H/stride, w = W/stride
-        seen = []
+        skips = []
         for convolutions in self.down:
-            seen.append(convolutions(x))  # (N, width, h, w), (N, 2·width, h/2, w/2), …
-            x = F.max_pool2d(seen[-1], 2)  # (N, width, h/2, w/2), (N, 2·width, h/4, w/4), …
+            skips.append(convolutions(x))  # (N, width, h, w), (N, 2·width, h/2, w/2), …
+            x = F.max_pool2d(skips[-1], 2)  # (N, width, h/2, w/2), (N, 2·width, h/4, w/4), …
         x = self.bottom(x)  # (N, 2^depth·width, h/2^depth, w/2^depth)
-        for upsample, convolutions, skip in zip(self.upsample, self.up, reversed(seen), strict=True):
+        for upsample, convolutions, skip in zip(self.upsample, self.up, reversed(skips), strict=True):
             x = upsample(x)  # …, (N, 2·width, h/2, w/2), (N, width, h, w); without skips twice as many channels
-            x = convolutions(beside(skip, x) if self.skips else x)  # …, (N, 2·width, h/2, w/2), (N, width, h, w)
+            x = convolutions(concat_skip(skip, x) if self.skips else x)  # …, (N, 2·width, h/2, w/2), (N, width, h, w)
         scores = self.score(x)  # (N, num_classes, h, w), or (N, stride²·num_classes, h, w)
         if self.bilinear:
             scores = F.interpolate(scores, scale_factor=self.stride, mode="bilinear")  # (N, num_classes, H, W)

@@ -42,6 +42,7 @@ class SmallNet(SegmentationModel):
         self.score = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W)."""
         x = self.down(self.normalise(image))  # (N, width, H/4, W/4)
         for look in self.look_around:
             x = x + look(x)  # (N, width, H/4, W/4)

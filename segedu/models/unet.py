@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from segedu.inputs import number_within
 from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, whole
 
 DEEPEST = 16  # halvings, or convolutions at each size; after 16 halvings a picture of 65,536 pixels is one place
@@ -36,7 +37,8 @@ class PaperUNet(SegmentationModel):
     Raises:
         ValueError: For a picture whose size `output_size` refuses.
 
-    Source: arXiv 1505.04597, section 2, figure 1; initial weights and dropout: section 3.
+    Source:
+        arXiv 1505.04597, section 2, figure 1; initial weights and dropout: section 3.
     """
 
     def __init__(self, num_classes: int = 2, *, in_channels: int = 1):
@@ -62,6 +64,7 @@ class PaperUNet(SegmentationModel):
         self.apply(start_gaussian)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388)."""
         x = self.normalise(image)  # (N, in_channels, 572, 572)
         self.output_size(image.shape[-2:])
         # The channels of a pixel side by side in memory: faster on a CPU.
@@ -70,14 +73,21 @@ class PaperUNet(SegmentationModel):
         x3 = self.down3(F.max_pool2d(x2, 2))  # (N, 256, 136, 136)
         x4 = self.dropout(self.down4(F.max_pool2d(x3, 2)))  # (N, 512, 64, 64)
         x = self.dropout(self.bottom(F.max_pool2d(x4, 2)))  # (N, 1024, 28, 28)
-        x = self.up4(beside(x4, self.upsample4(x)))  # (N, 512 + 512, 56, 56) → (N, 512, 52, 52)
-        x = self.up3(beside(x3, self.upsample3(x)))  # (N, 256 + 256, 104, 104) → (N, 256, 100, 100)
-        x = self.up2(beside(x2, self.upsample2(x)))  # (N, 128 + 128, 200, 200) → (N, 128, 196, 196)
-        x = self.up1(beside(x1, self.upsample1(x)))  # (N, 64 + 64, 392, 392) → (N, 64, 388, 388)
+        x = self.up4(concat_skip(x4, self.upsample4(x)))  # (N, 512 + 512, 56, 56) → (N, 512, 52, 52)
+        x = self.up3(concat_skip(x3, self.upsample3(x)))  # (N, 256 + 256, 104, 104) → (N, 256, 100, 100)
+        x = self.up2(concat_skip(x2, self.upsample2(x)))  # (N, 128 + 128, 200, 200) → (N, 128, 196, 196)
+        x = self.up1(concat_skip(x1, self.upsample1(x)))  # (N, 64 + 64, 392, 392) → (N, 64, 388, 388)
         return self.score(x)  # (N, num_classes, 388, 388)
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """See `unpadded_size`: 572 → 388."""
+        """The (height, width) of the logits, 572 → 388. Lesson 06.
+
+        Args:
+            size: (height, width) of the picture.
+
+        Raises:
+            ValueError: for a size that does not fit; it names the next that does.
+        """
         return unpadded_size(size, depth=4)
 
 
@@ -86,8 +96,8 @@ class UNet(SegmentationModel):
 
     `depth` times two convolutions and a 2×2 max pool lead down, and each time the channels double;
     two convolutions work at the bottom; `depth` times a 2×2 transposed convolution doubles height
-    and width and halves the channels, what was seen at this size on the way down is put beside it
-    (the skip), and two convolutions join both. Weights start as the paper says, see
+    and width and halves the channels, the map of this size from the way down is concatenated to it
+    (the skip connection), and two convolutions join both. Weights start as the paper says, see
     `start_gaussian`. Lesson 06.
 
     Args:
@@ -110,7 +120,8 @@ class UNet(SegmentationModel):
         ValueError: For a depth outside 1 … 16, another size that is no whole number ≥ 1, a switch
             that is neither True nor False, and for a picture whose size `output_size` refuses.
 
-    Source: arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
+    Source:
+        arXiv 1505.04597, sections 2 and 3; batch normalisation: 1502.03167.
 
     Example:
         >>> UNet(11, width=8, depth=4)(torch.rand(1, 3, 120, 160)).shape
@@ -133,9 +144,10 @@ class UNet(SegmentationModel):
         num_classes, in_channels, width = whole(num_classes=num_classes, in_channels=in_channels, width=width)
         (depth,) = whole(1, DEEPEST, depth=depth)
         check_switches(padding=padding, batch_norm=batch_norm, residual=residual, skips=skips)
+        dropout = number_within(dropout, "dropout", 0, 1)  # nn.Dropout takes NaN, and stops in training
         super().__init__(
             num_classes=num_classes, in_channels=in_channels, width=width, depth=depth, padding=padding,
-            batch_norm=batch_norm, residual=residual, skips=skips, dropout=float(dropout),
+            batch_norm=batch_norm, residual=residual, skips=skips, dropout=dropout,
         )  # fmt: skip
         self.depth, self.padding, self.skips = depth, padding, skips
         pair = partial(two_convolutions, padding=padding, batch_norm=batch_norm, residual=residual)
@@ -154,37 +166,51 @@ class UNet(SegmentationModel):
 
     @staticmethod
     def paper(num_classes: int = 2, in_channels: int = 1) -> PaperUNet:
-        """U-Net as published: see PaperUNet."""
+        """U-Net as published: see PaperUNet.
+
+        Args:
+            num_classes: scores of each pixel.
+            in_channels: of the pictures.
+        """
         return PaperUNet(num_classes, in_channels=in_channels)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, H, W) in 0…1 → logits (N, num_classes, H, W), fewer unpadded."""
         x = self.normalise(image)  # (N, in_channels, H, W)
         height, width = self.output_size(image.shape[-2:])
         if self.padding:
             x = pad_to_multiple(x, 2**self.depth)  # H and W are those multiples from here on
         # The channels of a pixel side by side in memory: a quarter faster on a CPU, where channels are few.
-        x, seen = x.contiguous(memory_format=torch.channels_last), []
+        x, skips = x.contiguous(memory_format=torch.channels_last), []
         for level, convolutions in enumerate(self.down, start=1):
             x = convolutions(x)  # (N, width, H, W), (N, 2·width, H/2, W/2), …
             if level == self.depth:
                 x = self.dropout(x)
-            seen.append(x)
+            skips.append(x)
             x = F.max_pool2d(x, 2)  # (N, width, H/2, W/2), (N, 2·width, H/4, W/4), …
         x = self.dropout(self.bottom(x))  # (N, 2^depth·width, H/2^depth, W/2^depth)
-        for upsample, convolutions, skip in zip(self.upsample, self.up, reversed(seen), strict=True):
+        for upsample, convolutions, skip in zip(self.upsample, self.up, reversed(skips), strict=True):
             x = upsample(x)  # …, (N, 2·width, H/2, W/2), (N, width, H, W); without skips twice as many channels
-            x = convolutions(beside(skip, x) if self.skips else x)  # …, (N, 2·width, H/2, W/2), (N, width, H, W)
+            x = convolutions(concat_skip(skip, x) if self.skips else x)  # …, (N, 2·width, H/2, W/2), (N, width, H, W)
         return self.score(x)[..., :height, :width]  # (N, num_classes, H, W), H and W those of the picture
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) of the logits: `size` with padding, else that of `unpadded_size`."""
+        """The (height, width) of the logits: `size` with padding, less without. Lesson 06.
+
+        Args:
+            size: (height, width) of the picture.
+
+        Raises:
+            ValueError: without padding, for a size that does not fit; it names the next that does.
+        """
         return tuple(size) if self.padding else unpadded_size(size, self.depth)
 
 
 class Residual(nn.Module):
     """Convolutions whose result is added to what went in.
 
-    Source: He et al., arXiv 1512.03385, section 3.2.
+    Source:
+        He et al., arXiv 1512.03385, section 3.2.
     """
 
     def __init__(self, convolutions: nn.Sequential, in_channels: int, out_channels: int):
@@ -193,6 +219,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, h, w) → (N, out_channels, h, w), h and w as after convolutions."""
         change = self.convolutions(x)  # (N, out_channels, h, w)
         return F.relu(centre_crop(self.shortcut(x), change) + change)  # (N, out_channels, h, w)
 
@@ -208,7 +235,7 @@ def chain(channels: list[int], **form) -> nn.Sequential:
     return nn.Sequential(*(layer for i, o in pairwise(channels) for layer in conv_bn_relu(i, o, **form)))
 
 
-def beside(skip: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def concat_skip(skip: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """The middle of `skip`, as high and wide as `x`, then `x`: their channels in one map."""
     return torch.cat([centre_crop(skip, x), x], dim=1)
 
@@ -247,7 +274,11 @@ def unpadded_size(size: tuple[int, int], depth: int) -> tuple[int, int]:
 
 
 def check_switches(**switches) -> None:
-    """Raises ValueError for a switch that is neither True nor False."""
+    """Check that each switch is True or False.
+
+    Raises:
+        ValueError: names the first that is neither.
+    """
     for name, switch in switches.items():
         if not isinstance(switch, bool | np.bool_):
             raise ValueError(f"{name}={switch!r} should be True or False.")
@@ -256,7 +287,8 @@ def check_switches(**switches) -> None:
 def start_gaussian(layer: nn.Module) -> None:
     """Gaussian weights, standard deviation √(2/N), N the connections into one unit; biases zero.
 
-    Source: arXiv 1505.04597, section 3.
+    Source:
+        arXiv 1505.04597, section 3.
     """
     if isinstance(layer, nn.Conv2d):
         connections = layer.weight[0].numel()

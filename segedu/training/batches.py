@@ -52,7 +52,11 @@ class SeededBatchSampler:
 
 
 class SeededDataset(Dataset):
-    """A data set whose samples' chance (augmentation) is fixed by a seed beside each index."""
+    """A data set whose samples' chance (augmentation) is fixed by a seed beside each index.
+
+    Args:
+        dataset: of (image, mask, …); indexed here by (seed, index).
+    """
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -66,6 +70,10 @@ class SeededDataset(Dataset):
 def derive_seed(seed: int, number: int) -> int:
     """One seed of 63 bits for each pair of seed and number; neighbouring pairs give unrelated ones.
 
+    Args:
+        seed: of the training.
+        number: of the step, the place or the epoch.
+
     Source:
         The finaliser of SplitMix64: Steele, Lea and Flood, OOPSLA 2014.
     """
@@ -76,7 +84,12 @@ def derive_seed(seed: int, number: int) -> int:
 
 
 def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images (N, C, H, W) and masks (N, H, W) in order: N ≤ batch_size neighbours of one size."""
+    """Images (N, C, H, W) and masks (N, H, W), in the order of the data set.
+
+    Args:
+        dataset: of (image, mask, …).
+        batch_size: N at most; a batch ends where the next picture has another size.
+    """
     images, masks = [], []
     for index in range(len(dataset)):
         image, mask = sample_of(dataset, index, parts=2)

@@ -21,7 +21,7 @@ class Budget:
 
     Args:
         steps: how many batches to learn from.
-        epochs: how often to see the whole data set; `steps` is then set to as many as that takes.
+        epochs: how often to see the full data set; `steps` is then set to as many as that takes.
         minutes: of wall time from `start` on, and before it in the runs that are taken up.
         steps_per_epoch: how many batches it takes to see each picture once.
 
@@ -55,17 +55,29 @@ class Budget:
         return self.seconds_before + time.perf_counter() - self.started
 
     def is_spent(self, step: int) -> bool:
-        """Whether a training that has taken `step` steps is at its end."""
+        """Whether the training is at its end.
+
+        Args:
+            step: how many steps are taken.
+        """
         if self.steps is not None:
             return step >= self.steps
         return self.seconds() >= 60 * self.minutes
 
     def epoch_ends_at(self, step: int) -> bool:
-        """Whether with `step` steps a pass over the data set is complete."""
+        """Whether a pass over the data set is complete.
+
+        Args:
+            step: how many steps are taken.
+        """
         return step % self.steps_per_epoch == 0
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        """The poly schedule: by steps, or by the part of the minutes that is used up."""
+        """The poly schedule: by steps, or by the part of the minutes that is used up.
+
+        Args:
+            optimizer: whose learning rate it lowers, from the present one to 0.
+        """
         if self.steps is not None:
             return torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=self.steps, power=POLY_POWER)
 
@@ -78,6 +90,8 @@ class Budget:
 def quiet_if(skipped: bool) -> contextlib.AbstractContextManager:
     """A `with` block for schedule.step(), which goes by batches, learnt or skipped.
 
-    After a first batch that is skipped, torch would warn that the optimiser has to step first.
+    Args:
+        skipped: after a first batch that is skipped, torch would warn that the optimiser has to
+            step first.
     """
     return warnings.catch_warnings(action="ignore") if skipped else contextlib.nullcontext()

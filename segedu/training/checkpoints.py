@@ -45,30 +45,46 @@ def save(
     tensors: Mapping[str, torch.Tensor] | None = None,
     notes: Mapping | None = None,
 ) -> Path:
-    """The path, after writing the model's weights there, with all that `load` needs to build it again.
+    """Write the model's weights, with all that `load` needs to build it again. Lesson 04.
 
-    model:   of segedu.models, or one of your own, which `load` then asks for. Out of DataParallel,
-             DistributedDataParallel and torch.compile, the model inside is saved, so that its file loads anywhere.
-    labels:  the class table; default the model's own `.labels`, if it has one.
-    tensors: further tensors to keep beside the weights (an optimiser's state); names must not start with "model.".
-    notes:   further facts for the header (the step, the command, a score); anything that JSON can hold, and numbers of
-             numpy and torch.
-    The file is written beside `path` under a temporary name and moved there in one step: a crash at any byte leaves
-    what was there before. Weights are stored as they are, on the CPU; shared tensors are stored once for each name.
-    Raises CheckpointError for a model without weights, and for labels, names or notes that are not as said here.
+    The file is written beside `path` under a temporary name and moved there in one step: a crash at
+    any byte leaves what was there before. Weights are stored as they are, on the CPU; shared
+    tensors are stored once for each name.
+
+    Args:
+        path: the file; one that is there is replaced.
+        model: of segedu.models, or one of your own, which `load` then asks for. Out of
+            DataParallel, DistributedDataParallel and torch.compile, the model inside is saved, so
+            that its file loads anywhere.
+        labels: the class table, one name a class of the model; None for the model's own
+            `.labels`, if it has one.
+        tensors: further tensors to keep beside the weights (an optimiser's state); names must not
+            start with "model.".
+        notes: further facts for the header (the step, the command, a score); anything that JSON
+            can hold, and numbers of numpy and torch.
+
+    Returns:
+        The path.
+
+    Raises:
+        CheckpointError: for a model without weights, and for labels, names or notes that are not
+            as said here.
+
+    Example:
+        >>> model = segedu.models.SmallNet(11)
+        >>> path = segedu.save("street.safetensors", model, labels=segedu.labels.STREET)
+        >>> model = segedu.load(path)
     """
     if not isinstance(model, nn.Module):
         raise CheckpointError(f"segedu.save takes a model (nn.Module), got {type(model).__name__}.")
-    labels = labels or _own_labels(model)
+    labels = checked_labels(model, labels)
     model = unwrapped(model)
-    if labels is not None and not isinstance(labels, LabelTable):
-        raise CheckpointError(f"labels must be a segedu.labels.LabelTable, got {type(labels).__name__}.")
     for name, facts in (("tensors", tensors), ("notes", notes)):
         if facts is not None and not isinstance(facts, Mapping):
             raise CheckpointError(f"{name}= takes a dict, such as {{'step': 7}}, got {type(facts).__name__}.")
     if Path(path).is_dir():
         raise CheckpointError(f"{path} is a folder; name a file in it: {Path(path) / 'model.safetensors'}")
-    weights, ours = model.state_dict(), _ARCHITECTURES.get(type(model).__name__) is type(model)
+    weights = model.state_dict()
     if not weights:
         raise CheckpointError(f"This {type(model).__name__} has no weights, so there is nothing to save in {path}.")
     everything = {_MODEL + name: tensor for name, tensor in weights.items()} | dict(tensors or {})
@@ -80,7 +96,7 @@ def save(
     floats = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
     header = {
         "class": type(model).__name__,
-        "config": model.config if ours else None,  # a class of one's own has to be built by its owner
+        "config": model.config if _is_ours(model) else None,  # a class of one's own has to be built by its owner
         "labels": vars(labels) if labels else None,
         "precision": str(min(floats, key=lambda dtype: dtype.itemsize)).removeprefix("torch.") if floats else None,
         "threads": torch.get_num_threads(),
@@ -97,6 +113,37 @@ def save(
     return Path(path)
 
 
+def checked_labels(model: nn.Module, labels: LabelTable | None) -> LabelTable | None:
+    """The class table to save with a model: the one given, else its own, else None.
+
+    Args:
+        model: may be wrapped.
+        labels: the table, or None.
+
+    Raises:
+        CheckpointError: for what is no table, and for one whose number of names is not that of
+            the model's classes; a model of segedu with one logit has two.
+    """
+    labels = labels or _own_labels(model)
+    if labels is None:
+        return None
+    if not isinstance(labels, LabelTable):
+        raise CheckpointError(f"labels must be a segedu.labels.LabelTable, got {type(labels).__name__}.")
+    inner = unwrapped(model)
+    if _is_ours(inner) and len(labels) != (classes := max(inner.config["num_classes"], 2)):
+        raise CheckpointError(
+            f"The class table has {len(labels)} names ({', '.join(labels.names[:3])}, …), and this "
+            f"{type(inner).__name__} {classes} classes. Give labels= with one name a class, or build the network for "
+            f"{len(labels)} classes."
+        )
+    return labels
+
+
+def _is_ours(model: nn.Module) -> bool:
+    """Whether `load` can build it: an architecture of segedu.models itself, no class made from one."""
+    return _ARCHITECTURES.get(type(model).__name__) is type(model)
+
+
 def _check_storable(tensors: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
@@ -109,14 +156,23 @@ def _check_storable(tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def load(path_or_name: str | Path, model: nn.Module | None = None) -> nn.Module:
-    """The model of a weights file, in eval mode on the CPU, with its class table as `.labels` (None if it has none).
+    """The model of a weights file, in eval mode on the CPU. Lesson 04.
 
-    path_or_name: a file, or the name of weights that ship with segedu ("fcn8s_toystreet").
-    model:        only for a class of your own that segedu.models does not know: build it, its weights are filled in,
-                  on the device and in the precision where it is.
-    Weights come in float32, in whichever precision they are stored. A file that asks for a network other than the one
-    whose tensors it holds is refused before any memory is taken.
-    Raises FileNotFoundError that lists the shipped names, or CheckpointError for a damaged or a foreign file.
+    Its class table is its `.labels`, None if it has none. Weights come in float32, in whichever
+    precision they are stored. A file that asks for a network other than the one whose tensors it
+    holds is refused before any memory is taken; nothing in a file is ever run.
+
+    Args:
+        path_or_name: a file, or the name of weights that ship with segedu ("fcn8s_toystreet").
+        model: only for a class of your own that segedu.models does not know: build it, its weights
+            are filled in, on the device and in the precision where it is.
+
+    Raises:
+        FileNotFoundError: lists the shipped names.
+        CheckpointError: for a damaged or a foreign file.
+
+    Example:
+        >>> mask = segedu.semantic_segmentation(segedu.load("fcn8s_toystreet"), image)
     """
     path = _find(path_or_name)
     if model is not None and not isinstance(model, nn.Module):
@@ -138,7 +194,11 @@ def load(path_or_name: str | Path, model: nn.Module | None = None) -> nn.Module:
 
 
 def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
-    """All tensors of a file by name, on the CPU, and its header as a dict. Raises CheckpointError as `load` does."""
+    """All tensors of a file by name, on the CPU, and its header as a dict.
+
+    Raises:
+        CheckpointError: as `load` does.
+    """
     with _opened(Path(path)) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, headers.checked_header(
             Path(path), (file.metadata() or {}).get(_HEADER)
@@ -150,7 +210,7 @@ _FETCH = "It is another kind of file, or was cut on its way; fetch it again."
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[safe_open]:
-    """The file, its list of tensors read and found sound. Raises CheckpointError that says what else the file is."""
+    """The file, its list of tensors read and found sound; else a CheckpointError says what it is."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; pass a weights file in it.")
     try:
@@ -165,7 +225,10 @@ def _opened(path: Path) -> Iterator[safe_open]:
 
 
 def _foreign(path: Path) -> str | None:
-    """What to say of a file of torch.save (a ZIP or, before 1.6, a pickle), never unpickled: that may run any code."""
+    """What to say of a file of torch.save: a ZIP or, before 1.6, a pickle.
+
+    It is never unpickled, which may run any code.
+    """
     try:
         with open(path, "rb") as file:
             start = file.read(9)
@@ -224,7 +287,10 @@ def _form(file: safe_open, name: str) -> headers.Form:
 
 
 def _own_labels(model: nn.Module) -> LabelTable | None:
-    """The class table that a model, or the model in it, has as `.labels`; other libraries' `.labels` are none."""
+    """The class table that a model, or the model in it, has as `.labels`.
+
+    Other libraries' `.labels` are none.
+    """
     own = (getattr(one, "labels", None) for one in (model, unwrapped(model)))
     return next((labels for labels in own if isinstance(labels, LabelTable)), None)
 

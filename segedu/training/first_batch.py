@@ -1,17 +1,19 @@
-"""What `fit` looks at before it learns, most of it once, at the first batch; `evaluate` checks its masks by the same.
+"""What `fit` looks at before it learns, most of it once, at the first batch.
 
-Each check raises a sentence that says what is wrong and the way out.
+`evaluate` checks its masks by the same. Each check raises a sentence that says what is wrong and
+the way out. What can still go wrong later stands in `each_step`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
 
 from segedu import runtime
 from segedu.inference.tiles import is_unpadded
@@ -20,14 +22,24 @@ from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.masks import MaskError, validate_mask
 from segedu.masks.check import check_values, class_ids
 from segedu.models import outputs
+from segedu.training import each_step
 from segedu.training.batches import SeededBatchSampler, SeededDataset
 
 # The same as the logits of object or not, in a form that every loss for classes takes.
 TWO_CLASSES = "torch.cat([torch.zeros_like(logits), logits], 1)"
 
 
-def check_data(model: nn.Module, train, val) -> None:
-    """Raises TypeError or ValueError for data sets, or weights, that cannot be learnt with."""
+def check_data(model: nn.Module, train: Dataset, val: Dataset | None) -> None:
+    """Check the data sets and the weights before anything is learnt.
+
+    Args:
+        model: the network to train.
+        train: the data set to train on.
+        val: the one to score on, or None.
+
+    Raises:
+        TypeError, ValueError, MaskError: for those that cannot be learnt with.
+    """
     outputs.check_model(model)
     check_dataset(train, "The data set to train on")
     if val is not None:
@@ -43,8 +55,12 @@ def check_data(model: nn.Module, train, val) -> None:
         )
 
 
-def check_truth(dataset) -> None:
-    """Raises MaskError if no mask of a whole data set shows more than class 0 and 255, and one of them has 255."""
+def check_truth(dataset: Dataset) -> None:
+    """Check that the masks of a data set show objects, or no void.
+
+    Raises:
+        MaskError: if none of them shows more than class 0 and 255, and one of them has 255.
+    """
     suspect = None
     with runtime.preserved_rng():
         for index in range(len(dataset)):
@@ -58,7 +74,17 @@ def check_truth(dataset) -> None:
 
 
 def check_masks(masks: torch.Tensor, images: torch.Tensor, num_classes: int) -> None:
-    """Raises MaskError for masks (N, H, W) of another size than their images, or with values that are no class."""
+    """Check a batch of masks against its images.
+
+    Args:
+        masks: (N, H, W) class ids, 255 ignored.
+        images: (N, C, H, W).
+        num_classes: of the network.
+
+    Raises:
+        MaskError: for masks of another size, or with values that are no class.
+        ValueError: for more classes than there are ids.
+    """
     if num_classes > outputs.MOST_CLASSES:
         raise ValueError(
             f"The network has {num_classes} classes, but in masks {IGNORE_INDEX} means “ignore”: evaluate scores "
@@ -84,30 +110,41 @@ def _check_shape(masks: torch.Tensor, images: torch.Tensor) -> None:
     raise MaskError(f"Masks must be (N, H, W) = {wanted} as their pictures, got {found}. {cure}")
 
 
-def of(train, *, batch_size: int, seed: int, **_rest) -> list[torch.Tensor]:
-    """The batch with which a training begins."""
+def of(train: Dataset, *, batch_size: int, seed: int, **_rest) -> list[torch.Tensor]:
+    """The batch with which a training begins: [images, masks, …].
+
+    Args:
+        train: the data set.
+        batch_size: how many pictures it holds.
+        seed: of the training.
+        **_rest: what else a recipe says.
+    """
     with runtime.preserved_rng():
         samples = next(iter(SeededBatchSampler(len(train), batch_size, seed, first_step=0, steps=1)))
         return collated([SeededDataset(train)[sample] for sample in samples])
 
 
-def check_optimizer(optimizer) -> None:
-    """Raises TypeError for what cannot be called with the parameters and lr=."""
-    if not callable(optimizer):
-        raise TypeError(
-            f"optimizer is {optimizer!r:.60}; wanted is a class such as torch.optim.SGD, which fit calls with the "
-            "parameters and lr=learning_rate. With settings: functools.partial(torch.optim.SGD, momentum=0.9)"
-        )
-
-
 def check_batch(images: torch.Tensor, targets: list[torch.Tensor], loss: Callable) -> None:
-    """Raises ValueError for pictures that are not in 0…1, TypeError for a loss that takes other targets."""
+    """Check the first batch's pictures, and that the loss takes its targets.
+
+    Args:
+        images: (N, C, H, W).
+        targets: what the samples hold behind their image.
+        loss: as in `fit`.
+
+    Raises:
+        ValueError: for pictures that are not in 0…1, and for void (255) that the loss counts.
+        TypeError: for what is no loss, and for one that takes other targets.
+    """
     check_unit_range(images, "Pictures of the first batch must be floats in")
     if not callable(loss) or isinstance(loss, type):
         raise TypeError(
             f"loss={loss!r} should be a function, or a module that is built: segedu.losses.cross_entropy, or "
             "torch.nn.CrossEntropyLoss(ignore_index=255), with its brackets."
         )
+    counts_void = loss is F.cross_entropy or isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss)
+    if counts_void and getattr(loss, "ignore_index", None) != IGNORE_INDEX and each_step.shows_void(targets):
+        raise ValueError(each_step.COUNTS_VOID)
     try:
         inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).bind(None, *targets)
     except ValueError:  # a built-in function does not say
@@ -120,22 +157,35 @@ def check_batch(images: torch.Tensor, targets: list[torch.Tensor], loss: Callabl
         ) from error
 
 
-def reader(model: nn.Module, images: torch.Tensor, output, targets: list[torch.Tensor], loss: Callable, train):
-    """The function that makes of a network's output what the loss takes, in float32: all of it, or its logits.
+def reader(
+    model: nn.Module, images: torch.Tensor, output: object, targets: list[torch.Tensor], loss: Callable, train: Dataset
+) -> Callable:
+    """The function that makes of a network's output what the loss takes, in float32.
 
-    Logits at 1/2 … 1/32 of the images' size are enlarged. Raises, as a sentence, if at this first batch the output, the
-    loss, the masks and the labels of `train` do not fit together.
+    That is all of it, or its logits; those at 1/2 … 1/32 of the images' size are upsampled.
+
+    Args:
+        model: the network.
+        images: (N, C, H, W), the first batch.
+        output: what the network gives for it.
+        targets: what the samples hold behind their image.
+        loss: as in `fit`.
+        train: the data set, whose label table, if it has one, says which classes there are.
+
+    Raises:
+        TypeError, ValueError, MaskError: if they do not fit together.
     """
     own_size = is_unpadded(outputs.described(model))
     size = images.shape[-2:]
 
-    def whole(output):
-        return as_float(output) if own_size else outputs.enlarged(as_float(output), size)
+    def everything(output):
+        return as_float(output) if own_size else outputs.upsampled(as_float(output), size)
 
     def logits_alone(output):
-        return whole(outputs.logits_of(output))
+        return everything(outputs.logits_of(output))
 
-    read = whole if isinstance(output, torch.Tensor) or _can_read(loss, whole(output), targets) else logits_alone
+    takes_all = isinstance(output, torch.Tensor) or _can_read(loss, everything(output), targets)
+    read = everything if takes_all else logits_alone
     logits = logits_alone(output) if read is logits_alone else getattr(output, "logits", output)
     num_classes = None
     if isinstance(logits, torch.Tensor) and logits.ndim == 4:
@@ -149,32 +199,8 @@ def reader(model: nn.Module, images: torch.Tensor, output, targets: list[torch.T
     return read
 
 
-def check_loss(value: torch.Tensor, step: int, learning_rate: float, precision: str) -> None:
-    """Raises FloatingPointError, before it is learnt from, for the loss of a batch that is no finite number.
-
-    TypeError or ValueError for what is no loss to learn from: no tensor, several numbers, or without a gradient.
-    """
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
-        raise TypeError(f"The loss gives {given}; wanted is a tensor of one number, such as the mean over pixels.")
-    if not value.requires_grad:
-        raise ValueError(
-            "The loss does not follow from the network's output by steps with a gradient, so nothing can be learnt: "
-            "leave out no_grad, detach, item, argmax and comparisons."
-        )
-    if torch.isfinite(value):
-        return
-    way_out = f"learning_rate={learning_rate / 10:g}"
-    if precision == "float16":
-        way_out += ", or precision='float32', as float16 ends at 65504"
-    raise FloatingPointError(
-        f"The loss became {value.item()} at step {step}. A learning rate that is too high is the usual "
-        f"cause; try {way_out} (lesson 04, 'the loss does not fall')."
-    )
-
-
 def _check_sizes(logits: torch.Tensor, masks: torch.Tensor, images: torch.Tensor, own_size: bool) -> None:
-    """Raises ValueError for logits or masks that segedu's losses cannot lay on each other."""
+    """Raise ValueError for logits or masks that segedu's losses cannot lay on each other."""
     if not own_size:
         outputs.full_size(logits, images.shape[-2:])
         _check_shape(masks, images)
@@ -187,7 +213,7 @@ def _check_sizes(logits: torch.Tensor, masks: torch.Tensor, images: torch.Tensor
 
 
 def _check_first_masks(masks: torch.Tensor, num_classes: int | None, labels) -> None:
-    """Raises MaskError for masks (N, H, W) with values that are no class of the network or of the label table."""
+    """Raise MaskError for masks (N, H, W) with values that are no class of network or label table."""
     known = [num_classes, len(labels) if isinstance(labels, LabelTable) else None]
     known = [number for number in known if number is not None]
     if known and masks.ndim == 3:
@@ -195,8 +221,12 @@ def _check_first_masks(masks: torch.Tensor, num_classes: int | None, labels) -> 
         validate_mask(masks.flatten(0, 1), min(known), name="The first batch of masks")
 
 
-def as_float(output):
-    """The output in float32, so that losses never sum in 16 bits; tuples, lists and dicts keep their types."""
+def as_float(output: object) -> object:
+    """The output in float32, so that losses never sum in 16 bits.
+
+    Args:
+        output: a tensor, or a tuple, list or dict of such, which keeps its type.
+    """
     if isinstance(output, torch.Tensor):
         return output.float() if output.is_floating_point() else output
     if isinstance(output, Mapping):
@@ -207,34 +237,11 @@ def as_float(output):
     return output
 
 
-@contextlib.contextmanager
-def sizes_explained(images: torch.Tensor) -> Iterator[None]:
-    """A `with` block in which a network that stops at the pictures' size is explained."""
-    number, (height, width) = len(images), images.shape[-2:]
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ValueError(
-            f"{number} picture of {height} × {width} leaves one value a channel for batch normalisation in this "
-            f"network, too few for a mean and a spread ({error}). Give larger pictures, or batch_size=2 or more."
-        ) from error
-    except RuntimeError as error:
-        whole = tuple(-(-side // 32) * 32 for side in (height, width))
-        text = str(error).lower()
-        if (height, width) == whole or "channels" in text or not ("size" in text or "shape" in text):
-            raise
-        raise ValueError(
-            f"The network stops at pictures of {height} × {width} ({error}). Many take multiples of 32 only: give the "
-            f"data set transform=segedu.transforms.augment({whole}), or resize({whole})."
-        ) from error
-
-
 def _can_read(loss: Callable, output, targets: list[torch.Tensor]) -> bool:
     """Whether the loss takes this output, which is no tensor, as a whole.
 
-    Raises TypeError for a tuple that it does not take: who learns from a part of it alone should say so.
+    Raises:
+        TypeError: for a tuple that it does not take: who learns from a part of it should say so.
     """
     try:
         loss(output, *targets)
@@ -256,7 +263,7 @@ def _is_ours(loss: Callable) -> bool:
 
 
 def _check_logits(logits: torch.Tensor) -> None:
-    """Raises ValueError for logits that segedu's losses would take, and learn something else from."""
+    """Raise ValueError for logits that segedu's losses would take, and learn something else from."""
     if logits.shape[1] == 1:
         raise ValueError(
             "The network has one output; a loss for classes needs one for each. Build it with two classes, or give "

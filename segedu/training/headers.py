@@ -37,11 +37,19 @@ Form = tuple[tuple[int, ...], torch.dtype | str]  # of a tensor: its shape and t
 
 
 class CheckpointError(ValueError):
-    """A weights file that cannot be used, or written; the message names it, what is wrong, and the way out."""
+    """A weights file that cannot be used, or written: the message says what is wrong. Lesson 04."""
 
 
 def checked_header(path: Path, text: str | None) -> dict:
-    """Our JSON, with the keys of _FACTS and values of their types. Raises CheckpointError for anything else."""
+    """Our JSON, with the keys of _FACTS and values of their types.
+
+    Args:
+        path: the file, for the message.
+        text: what its header holds under our name; None if there is nothing.
+
+    Raises:
+        CheckpointError: for anything else.
+    """
     if text is None:
         raise CheckpointError(
             f"{path} was not written by segedu.save: its header does not name the model. Build the network and let it "
@@ -64,9 +72,18 @@ def checked_header(path: Path, text: str | None) -> dict:
 
 
 def check_tensors(path: Path, found: Mapping[str, Form | torch.Tensor], model: nn.Module, prefix: str) -> None:
-    """Raise CheckpointError unless the tensors `found` under `prefix` are those that the model's state has.
+    """Check that a file's tensors are those of the model's state.
 
     A floating-point number may be of another precision; other types must be equal.
+
+    Args:
+        path: the file, for the message.
+        found: its tensors by name, or their forms.
+        model: the network that is to have them.
+        prefix: what stands before the model's names in the file.
+
+    Raises:
+        CheckpointError: names one that is missing, superfluous, or of another form.
     """
     state = {prefix + name: tensor for name, tensor in model.state_dict().items()}
     wanted = {name: None if is_lazy(tensor) else (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
@@ -91,18 +108,35 @@ def check_tensors(path: Path, found: Mapping[str, Form | torch.Tensor], model: n
 
 
 def check_notes(path: Path, notes: dict, here: dict) -> None:
-    """Raise CheckpointError unless the notes of a file are built as those of a training.
+    """Check that the notes of a file are built as those of a training.
 
-    notes: what `read` gives.   here: notes of a training such as this; of its history one entry of each kind.
+    Args:
+        path: the file, for the message.
+        notes: what `checkpoints.read` gives.
+        here: notes of a training such as this; of its history one entry of each kind.
+
+    Raises:
+        CheckpointError: unless they are.
     """
     kinds = {"recipe": dict, "budget": dict, "first_batch": [0.5], "groups": [dict], "scheduler": dict}
     _alike(path, notes, here | kinds, "notes")
 
 
-def check_training(path: Path, tensors: Mapping, notes: dict, here: dict, state) -> None:
-    """Raise CheckpointError unless a file holds a training that `state` (of resume.py) can take up.
+def check_training(
+    path: Path, tensors: Mapping, notes: dict, here: dict, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Check that a file holds a training that can be resumed.
 
-    tensors, notes: what `read` gives.   here: the notes of `state`.
+    Args:
+        path: the file, for the message.
+        tensors: what `checkpoints.read` gives.
+        notes: what `checkpoints.read` gives.
+        here: the notes of the training that is to go on.
+        model: the network that is to go on.
+        optimizer: of its weights.
+
+    Raises:
+        CheckpointError: unless it does.
     """
     if len(notes["groups"]) != len(here["groups"]):
         raise CheckpointError(
@@ -115,18 +149,17 @@ def check_training(path: Path, tensors: Mapping, notes: dict, here: dict, state)
         raise CheckpointError(f"{path}: its history has not as many learning rates as losses. {_ANEW}")
     best = {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
     if best:
-        check_tensors(path, best, state.model, prefix="best.")
-    parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+        check_tensors(path, best, model, prefix="best.")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
         start, _, rest = name.partition(".")
         index, _, slot = rest.partition(".")
-        if start == "optimizer" and not (
-            slot and index.isdecimal() and int(index) < len(parameters) and _spreads_to(tensor, parameters[int(index)])
-        ):
+        known = slot and index.isdecimal() and int(index) < len(parameters)
+        if start == "optimizer" and not (known and _broadcasts_to(tensor, parameters[int(index)])):
             raise CheckpointError(f"{path}: {brief(name)} of shape {tuple(tensor.shape)} fits no parameter. {_ANEW}")
 
 
-def _spreads_to(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
+def _broadcasts_to(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
     try:
         return torch.broadcast_shapes(tensor.shape, parameter.shape) == parameter.shape
     except RuntimeError:
@@ -134,10 +167,18 @@ def _spreads_to(tensor: torch.Tensor, parameter: torch.Tensor) -> bool:
 
 
 def _alike(path: Path, found, like, where: str, complete: bool = True) -> None:
-    """Raise CheckpointError unless a JSON value is built as `like`: the same keys, and the same kinds under them.
+    """Check that a JSON value is built as `like`: the same keys, and the same kinds under them.
 
-    like: of a list, its first entry stands for any number of such; None for itself or a number; a type for anything
-    of that type.   complete: whether all keys must be there.
+    Args:
+        path: the file, for the message.
+        found: what it holds.
+        like: of a list, its first entry stands for any number of such; None for itself or a
+            number; a type for anything of that type.
+        where: the value's name, for the message.
+        complete: whether all keys must be there.
+
+    Raises:
+        CheckpointError: unless it is.
     """
     number = isinstance(found, int | float)
     if isinstance(like, type) or like is None:
@@ -164,7 +205,11 @@ def _alike(path: Path, found, like, where: str, complete: bool = True) -> None:
 
 
 def label_table(path: Path, table: dict | None) -> LabelTable | None:
-    """The class table of a header's JSON. Raises CheckpointError unless it is one."""
+    """The class table of a header's JSON; None for none.
+
+    Raises:
+        CheckpointError: unless it is one.
+    """
     if table is None:
         return None
     check_keys(path, table, ("names", "colours", "things"), ("names", "colours", "things"), where="the class table")
@@ -184,7 +229,11 @@ def label_table(path: Path, table: dict | None) -> LabelTable | None:
 
 
 def check_keys(path: Path, found: dict, known: Iterable[str], required: Iterable[str], where: str) -> None:
-    """Raise CheckpointError for a key that is not known, or a required one that is not there."""
+    """Check that no key is unknown, and none missing that is required.
+
+    Raises:
+        CheckpointError: names the first that is.
+    """
     if unknown := sorted(found.keys() - set(known)):
         raise CheckpointError(
             f"{path} cannot be used: {where} has {brief(unknown[0])}, which this segedu does not know. If a newer one "
@@ -214,6 +263,7 @@ _ANEW = "So it is no training that can be gone on with; start anew with another 
 
 
 def damaged(path: Path, what: str) -> str:
+    """The sentence for a file whose header is wrong, with its way out."""
     return f"{path} cannot be used: in its header, {what}. It is damaged or made by hand; fetch it, or save it, again."
 
 

@@ -16,7 +16,7 @@ from segedu.inputs import check_dataset, check_unit_range, collated, positive, w
 from segedu.losses import cross_entropy
 from segedu.metrics import ConfusionMatrix
 from segedu.models import outputs
-from segedu.training import first_batch
+from segedu.training import each_step, first_batch
 from segedu.training.batches import SeededBatchSampler, SeededDataset, derive_seed, same_size_batches
 from segedu.training.budget import Budget, quiet_if
 from segedu.training.history import History
@@ -62,7 +62,7 @@ def fit(
         epochs: the budget, as a number of passes over `train`; 0.5 is half a pass.
         minutes: the budget, as wall time; validations count.
         loss: called as loss(output, *targets), targets being all that a sample holds behind its
-            image. Logits at 1/2 … 1/32 of the picture's size are enlarged before; of a dict that
+            image. Logits at 1/2 … 1/32 of the picture's size are upsampled before; of a dict that
             the loss cannot read it gets the logits.
         optimizer: called as optimizer(parameters, lr=learning_rate).
         learning_rate: of the first step. It falls to 0 by the "poly" schedule,
@@ -89,8 +89,8 @@ def fit(
         MaskError, TypeError, ValueError: as a sentence, if the first batch, the budget or the
             checkpoint is wrong.
         FileExistsError: for a `checkpoint` that is there already, without `resume`.
-        FloatingPointError: when the loss is no number any more, or when gradients overflow
-            float16 however small they are made.
+        FloatingPointError: when the loss is no number any more (the batch is looked at for the
+            cause), or when gradients overflow float16 however small they are made.
 
     Source:
         The schedule: DeepLab, arXiv 1606.00915, section 4.1.
@@ -98,7 +98,7 @@ def fit(
     seed, batch_size = whole_number(seed, "seed", 0), whole_number(batch_size, "batch_size", 1)
     learning_rate, num_workers = positive(learning_rate, "learning_rate"), whole_number(num_workers, "num_workers", 0)
     first_batch.check_data(model, train, val)
-    first_batch.check_optimizer(optimizer)
+    each_step.check_optimizer(optimizer)
     budget = Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
     precision = runtime.checked_precision(precision)
     recipe = {"seed": seed, "batch_size": batch_size, "learning_rate": learning_rate, "precision": precision}
@@ -107,6 +107,7 @@ def fit(
 
     with on_device(device, model):
         optimiser = optimizer(model.parameters(), lr=learning_rate)
+        each_step.check_built(optimiser)
         budget.start()
         schedule = budget.schedule(optimiser)
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
@@ -133,11 +134,12 @@ def fit(
                 runtime.seed_everything(derive_seed(seed, state.step))
                 images, *targets = (tensor.to(device) for tensor in (images, *targets))
 
-                with runtime.autocast(precision), first_batch.sizes_explained(images):
+                with runtime.autocast(precision), each_step.sizes_explained(images):
                     output = model(outputs.as_input(model, images))
-                read = read or first_batch.reader(model, images, output, targets, loss, train)
-                value = loss(read(output), *targets)
-                first_batch.check_loss(value, state.step, learning_rate, precision)
+                with each_step.void_explained(targets):
+                    read = read or first_batch.reader(model, images, output, targets, loss, train)
+                    value = loss(read(output), *targets)
+                each_step.check_loss(value, [images, *targets], train, state.step, recipe)
 
                 optimiser.zero_grad()  # forget the gradient of the last step
                 scaler.scale(value).backward()  # compute the new one; it is scaled in float16 only
@@ -185,7 +187,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, batch_size: int = 16) -> Con
     with evaluation_mode(model), torch.inference_mode():
         for images, masks in same_size_batches(dataset, batch_size):
             check_unit_range(images)
-            logits = outputs.class_logits(predict_logits(model, images))
+            logits = outputs.class_logits(predict_logits(model, images), model)
             first_batch.check_masks(masks, images, logits.shape[1])
             matrix = matrix or ConfusionMatrix(logits.shape[1])
             matrix.update(logits.argmax(1), masks)

@@ -1,4 +1,4 @@
-"""What a `with` block lends and puts back: a network's device and mode, Ctrl-C, a bar."""
+"""What a `with` block sets and puts back: a network's device and mode, Ctrl-C, a bar."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from segedu.training.history import History
 
 @contextlib.contextmanager
 def on_device(device: torch.device, model: nn.Module) -> Iterator[None]:
-    """The model on `device`, and back where it was at the end.
+    """A `with` block with the model on `device`; afterwards it is back where it was.
 
     Who made it on the CPU goes on with it there.
+
+    Args:
+        device: where to compute.
+        model: all of it is moved.
     """
     home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     model.to(device)
@@ -29,7 +33,12 @@ def on_device(device: torch.device, model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def training_mode(model: nn.Module) -> Iterator[None]:
-    """The model learns, but for its parts that are frozen; afterwards each part is as it was."""
+    """A `with` block in which the model is in train mode; afterwards each part is as it was.
+
+    Args:
+        model: one that is in train mode already is left as it is, so that its parts in eval mode
+            stay frozen.
+    """
     was = {module: module.training for module in model.modules()}
     if not model.training:
         model.train()
@@ -42,9 +51,12 @@ def training_mode(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def catch_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C sets a flag that is read between two steps, so no step is cut in half.
+    """A `with` block in which Ctrl-C sets a flag, to be read between two steps.
 
-    A second Ctrl-C stops at once. The block gets a function that says whether the flag is set.
+    So no step is cut in half. A second Ctrl-C stops at once.
+
+    Yields:
+        A function that says whether the flag is set.
     """
     requested = threading.Event()
 
@@ -65,9 +77,15 @@ def catch_ctrl_c() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def progress_bar(steps: int | None, done: int, shown: bool) -> Iterator[Callable[[History], None]]:
-    """A bar of so many steps, `done` of them before; None for an unknown number.
+    """A `with` block with a bar.
 
-    The block gets a function that moves the bar on by one step and shows the latest scores.
+    Args:
+        steps: how many there will be; None for an unknown number.
+        done: how many were taken before.
+        shown: False shows nothing.
+
+    Yields:
+        A function that moves the bar on by one step and shows the latest scores.
     """
     from tqdm.auto import tqdm  # here: in a notebook it imports ipywidgets, which `import segedu` must not
 

@@ -1,4 +1,4 @@
-"""What makes two trainings one: loss, optimiser and data, in words and numbers that a checkpoint can hold."""
+"""What makes two trainings one: loss, optimiser and data, as text and numbers for a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from torch import nn
 TOLERANCE = 1e-3
 
 
-def in_words(thing) -> str:
-    """A function, class, module, tensor or number as text, the same whenever Python is started anew.
+def in_words(thing: object) -> str:
+    """A function, class, module, tensor or number as text, the same in every process.
 
-    Of a function written by hand: its name, and the names and constants in it and around it. Whole numbers around it
-    may be counters, and do not count.
+    Args:
+        thing: of a function written by hand, the text has its name, and the names and constants in
+            it and around it. Whole numbers around it may be counters, and do not count.
     """
     if isinstance(thing, functools.partial):
         given = [in_words(x) for x in thing.args] + [f"{name}={in_words(x)}" for name, x in thing.keywords.items()]
@@ -42,7 +43,10 @@ def _name(thing) -> str:
 
 
 def _inside(function: Callable) -> list[str]:
-    """The names and constants in a function's code, and what it keeps from around itself. Of ours the name will do."""
+    """The names and constants in a function's code, and what it keeps from around itself.
+
+    Of segedu's own the name will do.
+    """
     if function.__module__.startswith("segedu."):
         return []
     code = function.__code__
@@ -55,13 +59,17 @@ def _inside(function: Callable) -> list[str]:
 
 
 def _kept(values: dict) -> list[str]:
-    """The values that change what a function computes: fractions, texts, tensors, and the names of functions."""
+    """The values that change what a function computes: floats, texts, tensors, functions' names."""
     numbers = [f"{k}={in_words(v)}" for k, v in values.items() if isinstance(v, (float, str, np.ndarray, torch.Tensor))]
     return numbers + [f"{k}={_name(v)}" for k, v in values.items() if callable(v)]
 
 
 def in_numbers(batch: list[torch.Tensor]) -> list[float]:
-    """Of the images, the masks and the rest of a batch two numbers each: the mean, and one that a mirror changes."""
+    """Two numbers for each tensor of a batch: its mean, and one that a mirror changes.
+
+    Args:
+        batch: images, masks and the rest.
+    """
     numbers = []
     for tensor in batch:
         values = torch.as_tensor(tensor).detach().cpu().double()
@@ -71,12 +79,17 @@ def in_numbers(batch: list[torch.Tensor]) -> list[float]:
 
 
 def alike(one: list[float], other: list[float]) -> bool:
-    """Whether two results of in_numbers are of the same batch."""
+    """Whether two results of in_numbers are of the same batch.
+
+    Args:
+        one: of a batch.
+        other: of a batch, perhaps on another machine, where the last digits may differ.
+    """
     return len(one) == len(other) and all(
         math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for a, b in zip(one, other, strict=True)
     )
 
 
-def plain(value):
+def plain(value: object) -> object:
     """Numpy's and torch's numbers as Python's, which JSON can hold; all else as it is."""
     return value.item() if isinstance(value, np.generic) or (torch.is_tensor(value) and value.ndim == 0) else value

@@ -54,12 +54,23 @@ class TrainingState:
         return len(self.history.loss)
 
     def remember(self, batch: list[torch.Tensor]) -> None:
-        """Note what the very first batch is, for a run that goes on to compare with."""
+        """Note what the very first batch is, for a resumed run to compare with.
+
+        Args:
+            batch: the images, the masks and the rest; of a later one nothing is noted.
+        """
         if self.step == 0:
             self.first_batch = in_numbers(batch)
 
     def record(self, loss: float, learning_rate: float, pictures: int, skipped: bool) -> None:
-        """Write one step into the history."""
+        """Write one step into the history.
+
+        Args:
+            loss: of its batch.
+            learning_rate: that it was taken at.
+            pictures: how many were in the batch.
+            skipped: whether the weights stayed as they were.
+        """
         self.history.loss.append(loss)
         self.history.learning_rate.append(learning_rate)
         self.history.pictures += pictures
@@ -67,7 +78,11 @@ class TrainingState:
         self.history.seconds = self.budget.seconds()
 
     def keep_best(self, matrix: ConfusionMatrix) -> None:
-        """Write a validation's scores into the history, and keep the best weights so far."""
+        """Write a validation's scores into the history, and keep the best weights so far.
+
+        Args:
+            matrix: what `evaluate` counted.
+        """
         score = {"step": self.step, "mean_iou": matrix.mean_iou(), "pixel_accuracy": matrix.pixel_accuracy()}
         best_before = max((v["mean_iou"] for v in self.history.validations), default=-math.inf)
         self.history.validations.append(score)
@@ -76,7 +91,11 @@ class TrainingState:
             self.history.best_step = self.step
 
     def end(self, interrupted: bool) -> None:
-        """Give the model its best weights; say if it was interrupted, or if nothing was learnt."""
+        """Give the model its best weights.
+
+        Args:
+            interrupted: whether Ctrl-C ended the training; it is then told and saved.
+        """
         self.history.interrupted = interrupted
         if 0 < self.step == self.history.skipped:
             warnings.warn("Nothing was learnt: gradients overflowed float16 in each step. Train longer.", stacklevel=3)
@@ -108,12 +127,14 @@ class TrainingState:
             FileExistsError: for a checkpoint that `resume` does not ask for, so nothing is lost.
             IsADirectoryError: for a folder.
             ValueError: for one of another training.
-            CheckpointError: for one that is damaged, or of another network.
+            CheckpointError: for one that is damaged, or of another network, and for a class table
+                of another number of classes than the network has.
         """
         if self.checkpoint is None:
             if resume:
                 raise ValueError("resume=True needs checkpoint=, the file to go on from.")
             return
+        checkpoints.checked_labels(self.model, None)  # now, not when the first epoch is to be saved
         if not self.checkpoint.exists():
             return
         if self.checkpoint.is_dir():
@@ -127,7 +148,7 @@ class TrainingState:
         notes, here = header["notes"], self._notes()
         headers.check_notes(self.checkpoint, notes, here | {"history": asdict(EXAMPLE)})
         self._check_same(notes, here, train)
-        headers.check_training(self.checkpoint, tensors, notes, here, self)
+        headers.check_training(self.checkpoint, tensors, notes, here, self.model, self.optimizer)
         if notes["threads"] != here["threads"]:
             warnings.warn(
                 f"{self.checkpoint} was trained on {notes['threads']} threads, now there are {here['threads']}: "

@@ -19,6 +19,7 @@ class Chance:
         self._next = chain.from_iterable(blocks).__next__
 
     def between(self, low: float, high: float) -> float:
+        """A number from low to high."""
         return low + (high - low) * self._next()
 
     def whole(self, low: int, high: int) -> int:
@@ -26,9 +27,11 @@ class Chance:
         return low + int((high - low) * self._next())
 
     def happens(self, probability: float) -> bool:
+        """Whether it happens, with this probability."""
         return self._next() < probability
 
     def pick(self, options: Sequence):
+        """One of the options, each as likely."""
         return options[int(len(options) * self._next())]
 
     def count(self, mean: float) -> int:

@@ -10,7 +10,8 @@ from torch import nn
 from torchvision import tv_tensors
 
 from benchmarks import real_cells
-from benchmarks.lesson_07 import AUGMENTED, CellScores, Weighted, cell_scores, samples
+from benchmarks.lesson_07 import AUGMENTED, Weighted, samples
+from benchmarks.scoring import CellScores, cell_scores
 from benchmarks.tiles import STORED as TILES
 from segedu.datasets import ToyCells
 from segedu.losses import border_weight_map

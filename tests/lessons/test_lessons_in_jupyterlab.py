@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from tests import lab
-from tools.notebook_form import NOTEBOOKS
+from tools.cells import NOTEBOOKS
 
 REASON = lab.why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON or "")]
@@ -91,8 +91,8 @@ def test_lesson_00_learns_from_a_stroke_of_the_reader(laboratory):
     assert laboratory.errors_of_cells(page) == [] and console_errors(laboratory) == []
 
 
-def test_lesson_01_shows_a_mask_to_the_pointer_and_takes_an_outline(laboratory):
-    page, sources = opened(laboratory, "01")
+def test_lesson_01a_shows_a_mask_to_the_pointer(laboratory):
+    page, sources = opened(laboratory, "01a")
     assert laboratory.errors_of_cells(page) == []
 
     _, street = widget_of(page, sources, "widgets.overlay(")
@@ -100,6 +100,12 @@ def test_lesson_01_shows_a_mask_to_the_pointer_and_takes_an_outline(laboratory):
     assert before != after
     street.locator("canvas").hover(position={"x": 3, "y": 3})
     assert "sky (0)" in street.get_by_role("status").inner_text()
+    assert console_errors(laboratory) == []
+
+
+def test_lesson_01b_takes_an_outline(laboratory):
+    page, sources = opened(laboratory, "01b")
+    assert laboratory.errors_of_cells(page) == []
 
     cell, painter = widget_of(page, sources, "widgets.scribble(")
     score = cell + 2

@@ -24,24 +24,27 @@ def caption():
     return new_output("display_data", data={"text/markdown": f"*{CAPTION}*"})
 
 
+def folded(tag: str) -> dict:
+    return {"tags": [tag, "hide-input"], "jupyter": {"source_hidden": True}, "cellView": "form"}
+
+
 def sound_lesson():
     """A lesson that breaks no rule: two figures, three predictions, six claims."""
     opening = f"# 04 Training\n\n{form.badge(NAME)}\n\n**You will be able to** fit.\n\n**You need** 03.\n\n**Time**: 9"
     cells = [
         new_markdown_cell(opening),
-        new_code_cell(form.SETUP, metadata={"tags": ["setup"]}, outputs=[stream("torch 2.14.1 on cpu\n")]),
+        new_code_cell(form.SETUP, metadata=folded("setup"), outputs=[stream("torch 2.14.1 on cpu\n")]),
         new_markdown_cell("What falls here?\n\n"),
         new_code_cell("show(curve)", outputs=[picture(), caption()]),
     ]
-    folded = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
+    answer = {"collapsed": True, "jupyter": {"outputs_hidden": True}}
     for number in range(3):
-        proof = {"tags": ["proof"], "jupyter": {"source_hidden": True}}
         cells += [
             new_markdown_cell("What do you expect?"),
             new_code_cell("guess = 3"),
-            new_code_cell("check.guess(guess, truth)", metadata=copy.deepcopy(folded), outputs=[stream("right\n")]),
+            new_code_cell("check.guess(guess, truth)", metadata=copy.deepcopy(answer), outputs=[stream("right\n")]),
             new_markdown_cell("It is so."),
-            new_code_cell(f"assert truth == {number}\ntorch.testing.assert_close(a, b)", metadata=proof),
+            new_code_cell(f"assert truth == {number}\ntorch.testing.assert_close(a, b)", metadata=folded("proof")),
         ]
     cells += [
         new_markdown_cell("An error."),
@@ -173,6 +176,22 @@ def open_proof(lesson):
     find(lesson, "assert truth == 1").metadata = {"tags": ["proof"]}
 
 
+def unfolded_on_colab(lesson):
+    del find(lesson, "assert truth == 1").metadata["cellView"]
+
+
+def unfolded_on_a_site(lesson):
+    find(lesson, "assert truth == 1").metadata["tags"] = ["proof"]
+
+
+def only_stored(lesson):
+    find(lesson, "assert truth == 1").source = "assert stored_runs('04_leak')['a'].mean() > 3"
+
+
+def not_stored(lesson):
+    find(lesson, "assert truth == 1").metadata["tags"] = ["recorded", "hide-input"]
+
+
 def proof_before_reading(lesson):
     lesson.cells.remove(find(lesson, "It is so."))
 
@@ -267,11 +286,15 @@ FAULTS = [
     (without("## References", "§ "), "closing", "section"),
     (far_recap, "closing", "recap"),
     (two_predictions, "predictions", "2 predictions"),
-    (open_answer, "predictions", "not folded"),
+    (open_answer, "folds", "not folded"),
     (five_claims, "proofs", "5 asserted claims"),
-    (open_claim, "proofs", "not tagged proof"),
+    (open_claim, "proofs", "neither proof nor recorded"),
     (empty_proof, "proofs", "asserts nothing"),
-    (open_proof, "proofs", "not folded"),
+    (open_proof, "folds", "not folded"),
+    (unfolded_on_colab, "folds", "not folded"),
+    (unfolded_on_a_site, "folds", "not folded"),
+    (only_stored, "recorded", "tag it recorded"),
+    (not_stored, "recorded", "tag it proof"),
     (proof_before_reading, "proofs", "reading"),
     (long_cells, "sizes", "median"),
     (long_cell, "sizes", "a code cell of 26 lines"),

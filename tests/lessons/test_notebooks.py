@@ -3,7 +3,8 @@
 import nbformat
 import pytest
 
-from tools.notebook_form import NOTEBOOKS, RULES
+from tools.cells import NOTEBOOKS
+from tools.notebook_form import RULES
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tools import publish
-from tools.notebook_form import NOTEBOOKS, ROOT, set_up
+from tools.cells import NOTEBOOKS, ROOT, set_up
 
 SOURCE = (ROOT / "tools" / "publish.py").read_text(encoding="utf-8")
 ADA = "https://github.com/3d-ada/seg.edu"

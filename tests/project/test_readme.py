@@ -9,7 +9,7 @@ import yaml
 import segedu
 from tests.project.test_floors import FLOORS
 from tools import publish
-from tools.notebook_form import NOTEBOOKS, REPOSITORY, ROOT
+from tools.cells import NOTEBOOKS, REPOSITORY, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.notebook_form import ROOT
+from tools.cells import ROOT
 
 SOURCE = (ROOT / "start.py").read_text(encoding="utf-8")
 
@@ -285,6 +285,16 @@ def test_the_lessons_can_be_copied_without_installing(start, computer, monkeypat
     for copy in (tmp_path / "elsewhere" / "mine", tmp_path / "my_lessons"):
         assert json.loads((copy / "00_cup.ipynb").read_text(encoding="utf-8"))["cells"][1]["outputs"] == []
     assert computer.calls == []
+
+
+def test_exercises_and_solutions_come_with_the_lessons(start, tmp_path):
+    for folder in ("exercises", "solutions"):
+        (tmp_path / "notebooks" / folder).mkdir()
+        shutil.copy(tmp_path / "notebooks" / "00_cup.ipynb", tmp_path / "notebooks" / folder / "00.ipynb")
+    start["refresh_working_copy"](False)
+    for folder in ("exercises", "solutions"):
+        copy = json.loads((tmp_path / "my_lessons" / folder / "00.ipynb").read_text(encoding="utf-8"))
+        assert copy["cells"][1]["outputs"] == []
 
 
 @pytest.mark.parametrize("folder", ["pyproject.toml", "notebooks", "notebooks/mine", "--help"])

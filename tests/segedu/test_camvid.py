@@ -1,6 +1,5 @@
 """CamVid: a tiny made-up one for what must always hold, and the real one where SEGEDU_DATA is set."""
 
-import hashlib
 import os
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segedu import download, resources
+from segedu import download
 from segedu.datasets import CamVid, camvid
 from segedu.masks import MaskError
 from tests.file_server import serving
@@ -25,9 +24,9 @@ HEIGHT, WIDTH = 6, 8
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
+def tiny(stored):
     """The folder of a made-up CamVid, complete, 6×8 pixels; the only one that can be found."""
-    folder = tmp_path / "cache" / "camvid"
+    folder = stored("camvid")
     random = np.random.default_rng(0)
     for split, names in TINY.items():
         for part in (split, f"{split}annot"):
@@ -38,16 +37,7 @@ def tiny(tmp_path, monkeypatch):
             ids = random.integers(0, 12, (HEIGHT, WIDTH), dtype=np.uint8)
             ids[0, :2] = 11, 0
             Image.fromarray(ids).save(folder / f"{split}annot" / f"{name}.png")
-    paths = sorted(folder.rglob("*.png"))
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  CamVid/{path.relative_to(folder).as_posix()}"
-        for path in paths
-    ]
-    manifest = tmp_path / "camvid.sha256"
-    manifest.write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(resources, "data_path", lambda *parts: manifest)
-    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.delenv("SEGEDU_DATA", raising=False)
+    stored.list_files(folder, "CamVid")
     return folder
 
 
@@ -159,7 +149,7 @@ def test_missing_data_says_the_line_to_type_the_size_and_the_licence(tiny, tmp_p
 
 def test_a_missing_split_is_told_from_missing_data(tiny):
     (tiny / "test").rename(tiny / "other")
-    with pytest.raises(download.DataMissing, match="lacks CamVid's test"):
+    with pytest.raises(download.DataMissing, match="lacks the test pictures of CamVid .the folders test and testannot"):
         CamVid("test")
     assert len(CamVid("val")) == 2
 
@@ -187,7 +177,7 @@ def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch
     monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "new cache")
     with serving(contents) as (address, requests):
         data = download.RealData(**(vars(camvid.CAMVID) | {"sources": (address + "/{path}",)}))
-        monkeypatch.setattr(camvid, "CAMVID", data)
+        monkeypatch.setattr(CamVid, "data", data)
         dataset = CamVid("train", download=True)
         assert len(requests) == len(contents)
         CamVid("test", download=True)

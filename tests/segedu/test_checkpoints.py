@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from torch import nn
+from torch import distributed, nn
 
 import segedu
-from segedu.labels import STREET
+from segedu.labels import OBJECTS, STREET
 from segedu.models import SmallNet
 from segedu.training.checkpoints import CheckpointError, read
-from tests.tiny import BOXES
+from tests.tiny import BOXES, Boxes
 
 
 def net(seed=0):
@@ -35,10 +35,10 @@ def test_a_model_comes_back_in_eval_mode_with_its_labels(tmp_path):
 
 
 def test_the_header_is_json_that_says_what_the_file_is(tmp_path):
-    path = segedu.save(tmp_path / "net.safetensors", net(), labels=STREET, notes={"score": 0.5})
+    path = segedu.save(tmp_path / "net.safetensors", net(), labels=BOXES, notes={"score": 0.5})
     _, header = read(path)
     assert header["class"] == "SmallNet" and header["config"]["width"] == 8
-    assert header["notes"] == {"score": 0.5} and header["labels"]["names"][3] == "road"
+    assert header["notes"] == {"score": 0.5} and header["labels"]["names"][1] == "bright box"
     assert header["precision"] == "float32" and header["threads"] == torch.get_num_threads()
     json.dumps(header)
 
@@ -114,3 +114,43 @@ def test_what_load_would_not_take_is_not_saved(tmp_path):
     with pytest.raises(CheckpointError, match="is a folder; name a file in it"):
         segedu.save(tmp_path, small)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, nn.DataParallel])
+def test_a_class_table_has_one_name_a_class(tmp_path, wrap):
+    with pytest.raises(CheckpointError, match="has 11 names .sky, .* this SmallNet 3 classes"):
+        segedu.save(tmp_path / "net.safetensors", wrap(net()), labels=STREET)
+    model = net()
+    model.labels = OBJECTS
+    with pytest.raises(CheckpointError, match="has 2 names"):
+        segedu.save(tmp_path / "net.safetensors", wrap(model))
+    assert not list(tmp_path.iterdir())
+    one_logit = segedu.save(tmp_path / "one.safetensors", wrap(SmallNet(1, width=4)), labels=OBJECTS)
+    assert segedu.load(one_logit).labels == OBJECTS
+
+
+def test_fit_sees_a_wrong_class_table_before_it_learns(tmp_path):
+    model, before = net(), net()
+    model.labels = OBJECTS
+    with pytest.raises(CheckpointError, match="has 2 names"):
+        segedu.fit(model, Boxes(), steps=2, batch_size=4, checkpoint=tmp_path / "run.safetensors", progress=False)
+    assert torch.equal(model.score.weight, before.score.weight)
+
+
+@pytest.mark.skipif(not distributed.is_available(), reason="this torch is built without it")
+def test_a_network_in_distributed_data_parallel_is_saved_and_predicts(tmp_path):
+    model, image = net(), torch.rand(3, 40, 50)
+    model(torch.rand(2, 3, 32, 32))
+    expected = segedu.semantic_segmentation(model, image)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(model)
+        assert (segedu.semantic_segmentation(wrapped, image) == expected).all()
+        history = segedu.fit(wrapped, Boxes(), steps=2, batch_size=4, progress=False)
+        path = segedu.save(tmp_path / "net.safetensors", wrapped, labels=BOXES)
+        learnt = segedu.semantic_segmentation(wrapped, image)
+    finally:
+        distributed.destroy_process_group()
+    assert len(history.loss) == 2 and not torch.equal(model.score.weight, net().score.weight)
+    loaded = segedu.load(path)
+    assert loaded.labels == BOXES and (segedu.semantic_segmentation(loaded, image) == learnt).all()

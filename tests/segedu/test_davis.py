@@ -28,9 +28,9 @@ def outlines(clip, frame):
 
 
 @pytest.fixture(params=["480p", "240p"])
-def tiny(request, tmp_path, monkeypatch):
+def tiny(request, stored):
     """The folder of a made-up DAVIS: "one" in the form of 2016, "two" in that of 2017; the only one to be found."""
-    folder = tmp_path / "cache" / "davis"
+    folder = stored("davis")
     random = np.random.default_rng(0)
     for clip in ("one", "two"):
         for part, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
@@ -44,8 +44,6 @@ def tiny(request, tmp_path, monkeypatch):
                     image = Image.fromarray(outlines(clip, frame)).convert("P")
                     image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
                 image.save(folder / part / request.param / clip / f"{frame:05}.{suffix}")
-    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.delenv("SEGEDU_DATA", raising=False)
     return folder
 
 

@@ -1,5 +1,7 @@
 """Masks and pictures in files: every encoding gives the ids that were stored, or a sentence whose advice works."""
 
+import io
+import re
 import struct
 import unicodedata
 import zlib
@@ -9,7 +11,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from segedu import datasets, download
-from segedu.datasets.grey import read_colours, read_grey, read_ids
+from segedu.datasets.files import read_colours, read_grey, read_ids
+from segedu.ids import class_ids
 from segedu.labels import CELLS, LabelTable
 from segedu.masks import MaskError, from_colours, read_mask, to_colours, validate_mask, write_mask
 from segedu.metrics import ConfusionMatrix
@@ -63,16 +66,98 @@ def test_lossless_files_hold_the_stored_ids(tmp_path, name, options):
     assert np.array_equal(read_mask(save(tmp_path / name, array, **options), TABLE), IDS)
 
 
-@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def tiff(ids, bits: int, *, order=">", white_is_zero=False) -> bytes:
+    """A TIFF that holds these numbers as they are; Pillow would turn them round where zero is white."""
+    packed = np.packbits(np.unpackbits(ids[..., None], axis=2)[..., 8 - bits :].reshape(len(ids), -1), axis=1)
+    raw = (packed if bits <= 8 else ids.astype(f"{order}u2")).tobytes()
+    height, width = ids.shape
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, 1 - white_is_zero)]
+    tags += [(273, 8), (277, 1), (278, height), (279, len(raw))]
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags)
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(raw))
+    return start + raw + struct.pack(order + "H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
 def test_sixteen_bits_of_either_order(tmp_path, order):
     path = tmp_path / "a.tif"
-    raw = IDS.astype(order).tobytes()
-    tags = [(256, 5), (257, 2), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, len(raw))]
-    mark = "<" if order[0] == "<" else ">"
-    entries = b"".join(struct.pack(mark + "HHI", tag, 4, 1) + struct.pack(mark + "I", value) for tag, value in tags)
-    start = (b"II*\0" if mark == "<" else b"MM\0*") + struct.pack(mark + "I", 8 + len(raw))
-    path.write_bytes(start + raw + struct.pack(mark + "H", len(tags)) + entries + bytes(4))
+    path.write_bytes(tiff(IDS, 16, order=order))
     assert np.array_equal(read_mask(path, TABLE), IDS)
+
+
+def advised(error, number=0):
+    """What an error advises after `mask = `, done."""
+    return eval(re.findall(r"mask = (.*?)(?:;|$)", str(error.value))[number], {"np": np, "Image": Image})
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_the_advice_for_a_tiff_in_which_white_is_zero_gives_the_ids(tmp_path, monkeypatch, bits):
+    monkeypatch.chdir(tmp_path)
+    ids = IDS // 2 if bits == 2 else IDS
+    (tmp_path / "stored.tif").write_bytes(tiff(ids, bits, white_is_zero=True))
+    (tmp_path / "seen.tif").write_bytes(tiff(2**bits - 1 - ids, bits, white_is_zero=True))
+    for name in ("stored.tif", "seen.tif"):
+        with pytest.raises(MaskError, match="0 is white") as error:
+            read_mask(name, TABLE)
+        assert np.array_equal(advised(error), ids)
+        with pytest.raises(MaskError, match="0 is white"):
+            validate_mask(Image.open(name), TABLE)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_a_tiff_of_black_and_white_in_which_white_is_zero_asks_which_is_the_object(tmp_path, monkeypatch, bits):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.tif").write_bytes(tiff((2**bits - 1) * (IDS == 1).astype(np.uint8), bits, white_is_zero=True))
+    with pytest.raises(MaskError, match=r"If objects look black: .*; if they look white") as error:
+        read_mask("a.tif", TABLE)
+    assert np.array_equal(advised(error) > 0, IDS == 1)
+    assert np.array_equal(advised(error, 1) > 0, IDS != 1)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("form", ["png 2", "png 4", "png 8", "tif 4", "pgm"])
+def test_a_pil_picture_holds_the_ids_of_its_file_before_and_after_it_is_read(tmp_path, form, loaded):
+    suffix, bits = form.split()[0], int(form.split()[-1]) if " " in form else 8
+    content = {"png": lambda: grey_png(IDS, bits), "tif": lambda: tiff(IDS, bits)}
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content.get(suffix, lambda: b"P5 5 2 3\n" + IDS.tobytes())())
+    picture = Image.open(path)
+    if loaded:
+        picture.load()
+    for _ in range(2):
+        validate_mask(picture, 4)
+        assert np.array_equal(class_ids(picture), IDS)
+
+
+def test_a_pil_picture_whose_depth_nobody_knows_any_more_is_refused(tmp_path):
+    stream = io.BytesIO(grey_png(IDS, 4))
+    assert np.array_equal(class_ids(Image.open(stream)), IDS)
+    picture = Image.open(stream)
+    picture.load()
+    with pytest.raises(MaskError, match=r"\[17, 34, 51\] are multiples of 17: .*read_mask"):
+        validate_mask(picture, 100)
+    stream = io.BytesIO(grey_png(IDS, 8))
+    picture = Image.open(stream)
+    picture.load()
+    assert np.array_equal(class_ids(picture), IDS)
+
+
+def test_a_pil_picture_that_is_damaged_or_closed_says_so(tmp_path):
+    (tmp_path / "a.png").write_bytes(grey_png(IDS, 8)[:-30])
+    with pytest.raises(MaskError, match="PIL picture that cannot be read"):
+        validate_mask(Image.open(tmp_path / "a.png"), 4)
+    (tmp_path / "b.png").write_bytes(grey_png(IDS, 8))
+    with Image.open(tmp_path / "b.png") as picture:
+        pass
+    with pytest.raises(MaskError, match=r"before its file is closed"):
+        validate_mask(picture, 4)
+
+
+def test_a_picture_of_4_bits_that_was_painted_on_keeps_what_was_painted(tmp_path):
+    (tmp_path / "a.png").write_bytes(grey_png(IDS, 4))
+    picture = Image.open(tmp_path / "a.png")
+    picture.putpixel((0, 0), 3)
+    assert class_ids(picture)[0].tolist() == [3, 17, 34, 51, 17]
 
 
 @pytest.mark.parametrize(
@@ -131,10 +216,7 @@ def test_transparency_that_hides_nothing_is_dropped_and_other_is_named(tmp_path)
         read_mask(save(tmp_path / "b.png", opaque), TABLE)
 
 
-def test_a_tiff_in_which_white_is_zero_and_sixteen_bit_colours_are_named(tmp_path):
-    path = save(tmp_path / "a.tif", IDS, tiffinfo={262: 0})
-    with pytest.raises(MaskError, match="0 is white"):
-        read_mask(path, TABLE)
+def test_sixteen_bit_colours_are_named(tmp_path):
     colours = np.repeat(IDS[..., None].astype(int), 3, axis=2)
     (tmp_path / "c.png").write_bytes(grey_png(colours, 16, colour=2))
     with pytest.raises(MaskError, match="16 bits a colour"):

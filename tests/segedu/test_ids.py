@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from segedu import metrics
-from segedu.ids import NOTHING, class_ids, ignored_id, map_list, map_pairs, object_ids
+from segedu.ids import NOTHING, class_ids, consecutive, ignored_id, map_list, map_pairs, object_ids
 from segedu.inference import track
 from segedu.inputs import whole_number
 from segedu.labels import CELLS, STREET
@@ -135,6 +135,13 @@ def test_ids_below_zero_are_nowhere_an_object():
         with pytest.raises(ValueError, match="holds -1"):
             call()
     assert object_ids(np.where(ids < 0, 0, ids)).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.uint64])
+def test_consecutive_ids_keep_their_order_and_zero(kind):
+    assert consecutive(np.array([[9, 0], [7, 200]], kind)).tolist() == [[2, 0], [1, 3]]
+    assert consecutive(np.array([[9, 7]], kind)).tolist() == [[2, 1]], "without a 0 the ids begin at 1, too"
+    assert consecutive(np.array([[2**40 + 1, 2**40]])).tolist() == [[2, 1]]
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32])

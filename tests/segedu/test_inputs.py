@@ -1,5 +1,6 @@
 """What comes in: samples, data sets, pictures and numbers in the forms in which other libraries have them."""
 
+from functools import partial
 from pathlib import PurePath
 
 import numpy as np
@@ -14,6 +15,7 @@ from segedu.datasets import Photographs, ToyStreet
 from segedu.masks import MaskError
 from segedu.models import SmallNet, UNet
 from segedu.pictures import picture_tensor
+from segedu.training.first_batch import check_batch
 from tests.tiny import Boxes
 
 IMAGE = torch.rand(3, 32, 40, generator=torch.Generator().manual_seed(0))
@@ -300,3 +302,76 @@ def test_a_folder_is_no_checkpoint(tmp_path):
     for resume in (False, True):
         with pytest.raises(IsADirectoryError, match="run.safetensors"):
             fit([(IMAGE, MASK)] * 2, checkpoint=tmp_path, resume=resume)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "words"),
+    [
+        (torch.optim.LBFGS, "LBFGS computes the loss several times a step.*AdamW.*lesson 04"),
+        (partial(torch.optim.LBFGS, max_iter=3), "LBFGS computes the loss several times"),
+        (lambda parameters, lr: None, "optimizer gives NoneType; wanted is a torch.optim.Optimizer"),
+    ],
+)
+def test_an_optimizer_that_fit_cannot_drive_is_named(optimizer, words):
+    with pytest.raises(TypeError, match=words):
+        fit([(IMAGE, MASK)] * 2, optimizer=optimizer)
+
+
+VOID = torch.where(IMAGE[1] < 0.3, 255, MASK)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        torch.nn.CrossEntropyLoss(),
+        torch.nn.functional.cross_entropy,
+        lambda x, y: torch.nn.functional.cross_entropy(x, y),
+    ],
+    ids=["module", "function", "by hand"],
+)
+def test_void_that_a_loss_would_count_is_told_in_the_first_batch_and_later(loss):
+    words = r"255, which means .*segedu\.losses\.cross_entropy.*ignore_index=255"
+    later = [(IMAGE, MASK)] * 6 + [(IMAGE, VOID)] * 2
+    for data, steps in (([(IMAGE, VOID)] * 2, 1), (later, 4)):
+        with pytest.raises(ValueError, match=words):
+            fit(data, loss=loss, steps=steps)
+    assert fit([(IMAGE, MASK)] * 2, loss=loss).loss
+    assert fit([(IMAGE, VOID)] * 2, loss=torch.nn.CrossEntropyLoss(ignore_index=255)).loss
+
+
+class WrongFrom:
+    """Sound samples, but for the sample of one index."""
+
+    def __init__(self, index, sample):
+        self.index, self.sample = index, sample
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return self.sample if index == self.index else (IMAGE, MASK.float())
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        ((IMAGE * torch.nan, MASK.float()), r"Picture 7 of the data set.* nan … nan; .*nan_to_num"),
+        ((IMAGE, MASK * torch.nan), r"in sample 7 of the data set.*place 1 is NaN.*data\[7\]\[1\]"),
+    ],
+)
+def test_what_is_not_finite_in_a_later_batch_is_named_not_the_learning_rate(sample, words):
+    def loss(logits, mask):
+        return (logits[:, 0] - mask).square().mean()
+
+    with pytest.raises(FloatingPointError, match=words) as caught:
+        fit(WrongFrom(7, sample), loss=loss, steps=6)
+    assert "learning" not in str(caught.value) and "at step 0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [torch.nn.CrossEntropyLoss(), torch.nn.functional.cross_entropy])
+def test_void_in_the_first_batch_is_seen_before_the_loss_is_called(loss):
+    """On a GPU torch's own check would end the process's work there."""
+    images, masks = torch.stack([IMAGE] * 2), torch.stack([VOID] * 2)
+    with pytest.raises(ValueError, match="ignore_index=255"):
+        check_batch(images, [masks], loss)
+    check_batch(images, [masks], torch.nn.CrossEntropyLoss(ignore_index=255))

@@ -270,6 +270,44 @@ def test_peaks_highest_first_and_equal_neighbours_are_one():
     assert find_centres(0 * heat).shape == (0, 2)
 
 
+HEAT, ARROWS, THINGS = np.zeros((8, 9)), np.zeros((2, 8, 9)), np.ones((8, 9), bool)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: find_centres(HEAT[None]), ValueError, r"\(H, W\), got the shape \(1, 8, 9\). Of a batch take one"),
+        (
+            lambda: find_centres(np.where(HEAT == 0, np.nan, 0)),
+            ValueError,
+            "map should be finite; 72 .* nan first",
+        ),
+        (lambda: find_centres("heat"), TypeError, "of numbers, got str"),
+        (lambda: find_centres(HEAT, threshold=float("nan")), ValueError, "threshold=nan should be a number"),
+        (lambda: find_centres(HEAT, window=4), ValueError, "window=4 should be an odd number"),
+        (lambda: group(HEAT, ARROWS, THINGS), ValueError, r"\(K, 2\) .* got \(8, 9\)"),
+        (lambda: group([[1, 2]], ARROWS[:, :5], THINGS), ValueError, r"as large as the foreground; got .*\(2, 5, 9\)"),
+        (lambda: group([[1, 2]], ARROWS[None], THINGS), ValueError, "Of a batch take one picture"),
+        (lambda: group([[1, np.inf]], ARROWS, THINGS), ValueError, "centres should be finite; 1 of .* inf first"),
+        (lambda: group([[1, 2]], ARROWS + np.nan, THINGS), ValueError, "offsets should be finite"),
+        (lambda: group([[1, 2]], ARROWS, THINGS * 0.5), ValueError, "foreground holds float64"),
+    ],
+)
+def test_centres_and_arrows_of_another_form_are_named(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+@pytest.mark.parametrize("form", [np.float16, np.float64, torch.from_numpy, lambda x: torch.from_numpy(x).bfloat16()])
+def test_centres_and_arrows_come_in_every_form(form):
+    heat = np.zeros((8, 9), np.float32)
+    heat[2, 2], heat[5, 7] = 1, 0.5
+    assert find_centres(form(heat), window=3).tolist() == [[2, 2], [5, 7]]
+    ids = group(form(np.float32([[2, 2], [5, 7]])), form(ARROWS.astype(np.float32)), torch.from_numpy(THINGS))
+    assert ids.dtype == np.int32 and ids[0, 0] == 1 and ids[7, 8] == 2
+    assert not group(np.zeros((0, 2)), ARROWS, THINGS).any()
+
+
 @pytest.mark.parametrize(
     ("model", "options", "says"),
     [

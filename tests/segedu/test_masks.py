@@ -249,6 +249,31 @@ def test_void_border_twice_is_void_border_once_and_invents_nothing():
         assert (once == mask)[once != 255].all() and (once == 255).any()
 
 
+def near_another_value(ids, width, ignored):
+    """What `void_border` and `separate` look for, pixel by pixel."""
+    found = np.zeros(ids.shape, bool)
+    for row, column in np.argwhere(ids != ignored):
+        window = ids[max(row - width, 0) : row + width + 1, max(column - width, 0) : column + width + 1]
+        found[row, column] = len(np.unique(window[window != ignored])) > 1
+    return found
+
+
+@pytest.mark.parametrize("first", [1, 2**53])  # from there on float64 does not tell neighbours apart
+@pytest.mark.parametrize("width", [1, 2, 7])
+def test_borders_are_where_a_square_window_holds_another_value(width, first):
+    random = np.random.default_rng(width)
+    for _ in range(10):
+        mask = np.kron(random.integers(0, 4, random.integers(1, 6, 2)), np.ones((3, 3), int))
+        mask[mask == 3] = 255
+        assert np.array_equal(void_border(mask, width) == 255, near_another_value(mask, width, 255) | (mask == 255))
+        objects = np.where(mask == 255, 0, mask + first)
+        by_objects = void_border(np.zeros_like(mask), width, instances=objects) == 255
+        assert np.array_equal(by_objects, near_another_value(objects, width, -1))
+        cut = near_another_value(objects, width, 0)
+        kept = np.isin(objects, np.setdiff1d(objects[cut], objects[~cut]))  # too thin
+        assert np.array_equal(separate(objects, 2 * width) != objects, cut & ~kept)
+
+
 def test_polygons_by_hand():
     square = [(1, 1), (3, 1), (3, 3), (1, 3)]
     expected = [[0, 0, 0, 0], [0, 2, 2, 0], [0, 2, 2, 0]]

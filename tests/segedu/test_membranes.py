@@ -1,6 +1,5 @@
 """Membranes: a tiny made-up one for what must always hold, and the real one where SEGEDU_DATA is set."""
 
-import hashlib
 import os
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segedu import download, resources
+from segedu import download
 from segedu.datasets import Membranes, membranes
 from segedu.masks import MaskError
 from tests.file_server import serving
@@ -19,9 +18,9 @@ SIZE = (6, 8)
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
+def tiny(stored):
     """The folder of a made-up Membranes, complete, 6×8 pixels: two cells with a membrane between; the only one."""
-    folder = tmp_path / "cache" / "membranes"
+    folder = stored("membranes")
     random = np.random.default_rng(0)
     for part in ("image", "label"):
         (folder / "train" / part).mkdir(parents=True)
@@ -31,15 +30,7 @@ def tiny(tmp_path, monkeypatch):
         label = np.full(SIZE, 255, np.uint8)
         label[:, 2 + number % 4] = 0
         Image.fromarray(label).save(folder / "train" / "label" / f"{number}.png")
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  data/membrane/{path.relative_to(folder).as_posix()}"
-        for path in sorted(folder.rglob("*.png"))
-    ]
-    manifest = tmp_path / "membranes.sha256"
-    manifest.write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(resources, "data_path", lambda *parts: manifest)
-    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.delenv("SEGEDU_DATA", raising=False)
+    stored.list_files(folder, "data/membrane")
     return folder
 
 
@@ -129,7 +120,7 @@ def test_download_fetches_what_is_missing_or_damaged(tiny, tmp_path, monkeypatch
     monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "new cache")
     with serving(contents) as (address, requests):
         data = download.RealData(**(vars(membranes.MEMBRANES) | {"sources": (address + "/{path}",)}))
-        monkeypatch.setattr(membranes, "MEMBRANES", data)
+        monkeypatch.setattr(Membranes, "data", data)
         dataset = Membranes("train", download=True)
         assert len(requests) == 60
         damaged = tmp_path / "new cache" / "membranes" / "train" / "label" / "3.png"

@@ -1,7 +1,9 @@
 """The contract of `SegmentationModel`, asked of every network that the package exports; the layers that they share."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -42,6 +44,22 @@ def test_every_network_keeps_the_contract(name):
         assert logits.shape[2:] == (height, width)
         with pytest.raises(ValueError, match=r"takes pictures \(N, 1, H, W\)"):
             model(picture[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("FCN", "stride"), ("QuickUNet", "stride"), ("DeepLab", "output_stride"),
+                      ("PanopticDeepLab", "output_stride")],
+)  # fmt: skip
+def test_a_stride_of_numpy_can_be_stored(name, key):
+    with torch.device("meta"):
+        model = getattr(models, name)(3, **{key: np.int64(8)})
+    assert json.loads(json.dumps(model.config))[key] == 8
+
+
+@pytest.mark.parametrize("dropout", [math.nan, -0.1, 1.5, "half", None, True])
+def test_a_dropout_is_a_probability(dropout):
+    with pytest.raises(ValueError, match="dropout=.* should lie in 0 … 1"):
+        models.UNet(3, width=2, dropout=dropout)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import zipfile
 
 import numpy as np
@@ -28,16 +29,14 @@ def pixels(name):
 
 
 @pytest.fixture(params=["png", "tif"])
-def tiny(request, tmp_path, monkeypatch):
+def tiny(request, stored):
     """The folder of a made-up Nuclei, 12×20 pixels, as PNG or TIFF; the only one that can be found."""
-    folder = tmp_path / "cache" / "nuclei"
+    folder = stored("nuclei")
     for part, names in NAMES.items():
         for kind, which in (("images", 0), ("masks", 1)):
             (folder / part / kind).mkdir(parents=True)
             for name in names:
                 Image.fromarray(pixels(name)[which]).save(folder / part / kind / f"{name}.{request.param}")
-    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.delenv("SEGEDU_DATA", raising=False)
     return folder
 
 
@@ -139,7 +138,7 @@ def test_download_unpacks_the_archive_and_mends_what_is_damaged(tiny, tmp_path, 
     with serving({"/good/dsb2018.zip": archive, "/bad/dsb2018.zip": archive[:-9]}) as (address, requests):
         sources = (address + "/bad/{path}", address + "/good/{path}")
         data = download.RealData(**(vars(nuclei.NUCLEI) | {"sources": sources}))
-        monkeypatch.setattr(nuclei, "NUCLEI", data)
+        monkeypatch.setattr(Nuclei, "data", data)
         dataset = Nuclei("test", download=True, instances=True)
         asked = len(requests)
         damaged = next((tmp_path / "new cache" / "nuclei" / "train" / "images").iterdir())
@@ -157,6 +156,13 @@ def test_an_archive_that_reaches_out_of_its_folder_is_refused(tiny, tmp_path):
     with pytest.raises(ValueError, match="lies outside"):
         download._unpack(tmp_path / "evil.zip", tmp_path / "a" / "b", "dsb2018")
     assert not (tmp_path / "evil.txt").exists()
+
+
+def test_a_folder_without_the_split_is_told_from_no_data_at_all(tiny):
+    shutil.rmtree(tiny / "test")
+    with pytest.raises(download.DataMissing, match="lacks the test pictures of Nuclei .the folders test/images and"):
+        Nuclei("test")
+    assert Nuclei("val").names
 
 
 @real

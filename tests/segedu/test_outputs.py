@@ -222,3 +222,60 @@ def test_logits_of_a_quarter_of_the_size_are_learnt_at_full_size():
     history = segedu.fit(network, DATA, steps=60, batch_size=2, learning_rate=0.1, progress=False)
     assert history.loss[-1] < 0.7 * history.loss[0]
     assert segedu.evaluate(network, DATA).mean_iou() > 0.8
+
+
+def started_between(low, high, network):
+    """The network, untrained, its last layer such that all logits of GREEN lie between."""
+    with torch.no_grad():
+        network.score.weight.mul_(1e-3)
+        network.score.bias.fill_((low + high) / 2)
+    return network
+
+
+class Ends(nn.Module):
+    def __init__(self, end):
+        super().__init__()
+        self.network, self.end = started_between(0, 1, SmallNet(1, width=4)), end
+
+    def forward(self, image):
+        return self.end(self.network(image))
+
+
+LOGITS = {
+    "SmallNet": lambda: started_between(0, 1, SmallNet(1, width=4)),
+    "without padding": lambda: started_between(0, 1, UNet(1, width=4, depth=2, padding=False)),
+    "by a deep one": lambda: started_between(0, 1, UNet(1, width=2, depth=4, padding=False)),
+    "a sum of two": lambda: Ends(lambda x: (x + x.flip(1)) / 2),
+    "out of a dict": lambda: Ends(lambda x: {"out": x[..., :40, :52]}),
+    "in half": lambda: started_between(0, 1, SmallNet(1, width=4)).half(),
+    "in DataParallel": lambda: nn.DataParallel(started_between(0, 1, SmallNet(1, width=4))),
+}
+PROBABILITIES = {
+    "nn.Sigmoid": nn.Sigmoid(),
+    "a function": torch.sigmoid,
+    "by hand": lambda x: 1 / (1 + (-x).exp()),
+    "of its complement": lambda x: 1 - torch.sigmoid(-x),
+    "clipped": lambda x: x.clamp(0, 1),
+    "upsampled": lambda x: F.interpolate(torch.sigmoid(x[..., ::2, ::2]), size=x.shape[-2:], mode="bilinear"),
+    "without a gradient": lambda x: torch.sigmoid(x).detach(),
+}
+
+
+@pytest.mark.parametrize("name", LOGITS)
+def test_an_untrained_network_of_one_logit_is_no_sigmoid(name):
+    network = LOGITS[name]()
+    assert (segedu.semantic_segmentation(network, GREEN) == 1).all()
+    assert segedu.instance_segmentation(network, GREEN, labels=segedu.labels.OBJECTS).max() == 1
+    assert segedu.evaluate(network, DATA).counts[:, 1].sum() == 2 * TRUTH.numel()
+
+
+@pytest.mark.parametrize("name", PROBABILITIES)
+def test_probabilities_of_one_class_are_refused_however_they_are_made(name):
+    network = Ends(PROBABILITIES[name])
+    for ask in (
+        lambda: segedu.semantic_segmentation(network, GREEN),
+        lambda: segedu.instance_segmentation(network, GREEN, labels=segedu.labels.OBJECTS),
+        lambda: segedu.evaluate(network, DATA),
+    ):
+        with pytest.raises(ValueError, match="Leave the sigmoid out"):
+            ask()

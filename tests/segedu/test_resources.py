@@ -51,6 +51,23 @@ def test_stored_runs_are_one_number_a_seed(tmp_path):
         elsewhere.stored_runs("b")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"date": "2026-11-22", "arms": {"a": {"iou": [0.1, 0.2]}, "b": {"iou": [0.1, 0.2]}}}', ", 2 runs each"),
+        ('{"date": "2026-11-22", "arms": {"a": {"parameters": 7, "iou": {"0": 0.1}}, "b": {"iou": {"0": 1, "1": 1}}}}',
+         ", 1–2 runs each"),
+        ('{"date": "2026-11-22", "rows": {"tiles": {"megabytes": 3}}}', ""),
+    ],
+)  # fmt: skip
+def test_recorded_tells_the_day_and_the_runs(tmp_path, text, words):
+    elsewhere = resources_module_in(tmp_path)
+    put(tmp_path / "segedu" / "_data" / "results" / "a.json", text)
+    assert elsewhere.recorded("a") == f"recorded 2026-11-22{words}"
+    with pytest.raises(FileNotFoundError, match="results/b.json"):
+        elsewhere.recorded("b")
+
+
 def test_data_path_prefers_the_clone(tmp_path):
     elsewhere = resources_module_in(tmp_path)
     put(tmp_path / "pyproject.toml", "")

@@ -21,7 +21,9 @@ def stitched(model, picture, tile, margin=None):
     size = tuple(picture.shape[1:])
     result = torch.full((model.config["num_classes"], *size), torch.nan)
     for rows, columns in _tiles(model, size, tile, margin, len(picture)):
-        down, across = (tiles.mirrored(t.first, t.last, side) for t, side in zip((rows, columns), size, strict=True))
+        down, across = (
+            tiles.reflect_index(t.first, t.last, side) for t, side in zip((rows, columns), size, strict=True)
+        )
         place = np.s_[:, rows.start : rows.stop, columns.start : columns.stop]
         assert result[place].isnan().all(), "two tiles give the same pixel"
         result[place] = tile_logits(model, picture[:, down[:, None], across], rows, columns)
@@ -114,9 +116,9 @@ def test_a_stride_that_tiles_are_not_made_for_is_refused(padding):
 
 
 @pytest.mark.parametrize(("first", "last", "side"), [(-3, 9, 6), (-40, 40, 7), (0, 4, 4), (-5, 5, 1), (-5, 5, 2)])
-def test_mirrored_is_numpys_reflection(first, last, side):
+def test_reflect_index_is_numpys_reflection(first, last, side):
     expected = np.pad(np.arange(side), (-first, max(last - side, 0)), mode="reflect")[: last - first]
-    assert np.array_equal(tiles.mirrored(first, last, side), expected)
+    assert np.array_equal(tiles.reflect_index(first, last, side), expected)
 
 
 def test_a_network_without_padding_sees_the_borders_mirrored():

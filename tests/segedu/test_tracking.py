@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from segedu.inference import track
+from segedu.inference.tracking import _dilated
 from segedu.masks import MaskError
 from segedu.metrics import id_metrics, temporal_consistency
 from segedu.metrics.video import IdMetrics
@@ -131,6 +132,19 @@ def test_the_assignment_is_the_best_of_all_not_the_first_come():
     assert table[1, 7] + table[2, 8] > table[1, 8]
     lasting = track([first, second])
     assert lasting[1, 0, 0] == 1 and lasting[1, 0, 13] == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dilated_masks_have_their_pixels_and_their_eight_neighbours(seed):
+    """Masks of scattered pixels, some of them partly or wholly outside of the picture, one pixel after the other."""
+    random, size = np.random.default_rng(seed), (7, 11)
+    masks = [np.unique(random.integers(0, size, (n, 2)), axis=0) + random.integers(-9, 9, 2) for n in (1, 3, 20)]
+    for row, pixels in zip(_dilated(masks, size).toarray(), masks, strict=True):
+        expected = np.zeros(size, int)
+        for y, x in (pixels[:, None] + np.argwhere(np.ones((3, 3))) - 1).reshape(-1, 2):
+            if 0 <= y < 7 and 0 <= x < 11:
+                expected[y, x] = 1
+        assert np.array_equal(row.reshape(size), expected)
 
 
 @pytest.mark.parametrize(("step", "one"), [(26, True), (27, False)])

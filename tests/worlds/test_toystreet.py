@@ -51,12 +51,14 @@ def test_the_world_is_frozen(split, size):
 
 def test_what_can_be_seen_through_is_known():
     """Drawing looks for see-through codes (1 … 31) only in what is named so."""
-    from segedu.worlds.street.paint import looks
+    from segedu.worlds.street.paint.codes import VEILED
+    from segedu.worlds.street.paint.sprite_art import sprites
+    from segedu.worlds.street.paint.textures import tiles
 
-    made, names = looks.tiles()
+    made, names = tiles()
     kinds = {name: made[numbers] for name, numbers in names.items()}
-    kinds |= {kind: np.concatenate([one.ravel() for one in drawn]) for kind, drawn in looks.sprites().items()}
-    assert {kind for kind, codes in kinds.items() if ((codes > 0) & (codes < 32)).any()} == looks.VEILED
+    kinds |= {kind: np.concatenate([one.ravel() for one in drawn]) for kind, drawn in sprites().items()}
+    assert {kind for kind, codes in kinds.items() if ((codes > 0) & (codes < 32)).any()} == VEILED
 
 
 def test_order_and_process_do_not_matter():

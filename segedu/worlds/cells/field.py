@@ -123,7 +123,7 @@ def photograph(light: np.ndarray, sigma: np.ndarray | float, rng: np.random.Gene
     grains = np.frombuffer(rng.bytes(light.size * 4), np.uint8).reshape(4, *light.shape)
     grain = grains.astype(np.int16).sum(0, dtype=np.int16).astype(np.float32) - np.float32(510)
     value = light + grain * (sigma / np.float32(148)) + np.float32(0.5)
-    return np.minimum(np.maximum(value, 0), 255).astype(np.uint8)[..., None]
+    return np.clip(value, 0, 255).astype(np.uint8)[..., None]
 
 
 def renumbered(ids: np.ndarray) -> np.ndarray:

@@ -155,7 +155,7 @@ def _mitochondrion(
         np.float32(period)
     )
     folds = np.abs(waves - np.floor(waves) - np.float32(0.5)) * np.float32(4) - 1  # −1 … 1
-    shade = np.float32(dark) * np.minimum(np.maximum(inside + np.float32(0.5), 0), 1) * (1 + np.float32(0.5) * folds)
+    shade = np.float32(dark) * np.clip(inside + np.float32(0.5), 0, 1) * (1 + np.float32(0.5) * folds)
     shade += np.float32(rim) * np.maximum(1 - np.abs(inside) / np.float32(1.3 * scale), 0)
     light[window] -= shade * ((ids[window] == number) & (gap[window] > 1.5 * scale))
 

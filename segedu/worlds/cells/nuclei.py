@@ -30,8 +30,7 @@ def draw_nuclei(
         mine = depth < nearest[window]
         np.copyto(nearest[window], depth, where=mine)
         np.copyto(ids[window], number, where=mine)
-        fade = (1 + focus - depth) / np.float32(2 * focus)
-        np.minimum(np.maximum(fade, 0, out=fade), 1, out=fade)
+        fade = np.clip((1 + focus - depth) / np.float32(2 * focus), 0, 1)
         dome = np.float32(1.15) - np.float32(0.35) * np.minimum(depth, 1)
         new = fade * fade * (3 - 2 * fade) * dome * np.float32(glow)
         # Light of overlapping nuclei adds up, but not fully: one lies in better focus than the other.

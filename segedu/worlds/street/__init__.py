@@ -1,5 +1,5 @@
 """What ToyStreet is made of. The plan of a street knows nothing of pixels, the drawing nothing of chance.
 
-From below: `scene` (what a street consists of), `weather`, `town`, `traffic`, `motion` (these make one up), and
-`paint`, which draws it.
+From below: `scene` (what a street consists of), `weather`, `layout`, `town`, `traffic` (these make one up),
+`plan` (their order), `motion`, and `paint`, which draws it.
 """

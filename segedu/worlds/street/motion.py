@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segedu.worlds.chance import Chance
-from segedu.worlds.street.paint.cars import CARS
-from segedu.worlds.street.scene import CAR, Scene, Thing
+from segedu.worlds.street.scene import CAR, CARS, Scene, Thing
 
 Velocity = tuple[float, float]  # metres a second to the right and ahead
 NEAREST = 1.5  # metres between the camera and the nearest end of a car that is still drawn
@@ -67,6 +66,5 @@ def wave(periods: float) -> float:
 
 
 def is_before_the_camera(car: Thing) -> bool:
-    outline, _ = CARS[car.style]
-    nose, _ = outline[0]
-    return car.z - nose > NEAREST
+    """Whether a car is far enough ahead to be drawn."""
+    return car.z - CARS[car.style].nose > NEAREST

@@ -6,6 +6,7 @@ x: to the right of the middle of the road, y: up, z: ahead of the camera. Traffi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 from segedu.labels import STREET
@@ -13,8 +14,19 @@ from segedu.worlds.chance import Colour
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(STREET))
 WEATHERS = ("clear", "overcast", "fog", "rain", "dusk")
-# Materials. What "own" colours are depends on the object: a car's paint, a coat, a wall.
-OWN, TRIM, ACCENT, GLASS, DARK, LIGHT, SKIN = range(1, 8)
+
+
+class Material(IntEnum):
+    """What a part of an object is made of; the object names the colours of its materials."""
+
+    OWN = 1  # the paint of a car, a coat, a wall, leaves
+    TRIM = 2  # frames of windows, trousers, the trunk of a tree
+    ACCENT = 3  # doors and shop fronts, hair, the rim of a sign
+    GLASS = 4
+    DARK = 5
+    LIGHT = 6
+    EXTRA = 7  # skin, yellow lines on a road; of all else red, as the tail lamps of cars
+
 
 # Colours of things, of which each thing takes its own shade.
 # fmt: off
@@ -48,8 +60,37 @@ BARRIERS = {
 }  # fmt: skip
 
 
+class CarModel(NamedTuple):
+    """The shape of a car, in metres. The windscreen follows the outline's third corner, the rear window the fifth."""
+
+    outline: list[tuple[float, float]]  # (ahead of the middle, height), from the front bumper over the roof to the rear
+    width: float
+    half_length: float  # and a little more: half of the room that is kept free, and of the shadow
+
+    @property
+    def nose(self) -> float:
+        """Metres from the middle to the front end."""
+        return self.outline[0][0]
+
+
+CARS = {
+    "hatchback": CarModel(
+        [(2, 0.3), (1.95, 0.72), (1, 0.95), (0.35, 1.42), (-1.45, 1.45), (-1.9, 0.95), (-2, 0.3)], 1.68, 2.1),
+    "saloon": CarModel(
+        [(2.25, 0.3), (2.2, 0.72), (1.1, 0.93), (0.4, 1.4), (-1, 1.4), (-1.6, 0.98), (-2.2, 0.95), (-2.25, 0.3)],
+        1.76, 2.3),
+    "estate": CarModel(
+        [(2.3, 0.3), (2.25, 0.75), (1.2, 1), (0.5, 1.52), (-2, 1.55), (-2.25, 1), (-2.3, 0.3)], 1.78, 2.4),
+    "van": CarModel(
+        [(2.5, 0.3), (2.45, 0.95), (1.9, 1.2), (1.3, 2.1), (-2.45, 2.2), (-2.5, 1.3), (-2.5, 0.3)], 1.95, 2.6),
+    "bus": CarModel([(5, 0.3), (5, 1.2), (4.98, 1.3), (4.8, 3), (-4.9, 3.05), (-5, 1.3), (-5, 0.3)], 2.5, 5.0),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Camera:
+    """Where the camera is and how it looks."""
+
     x: float  # metres to the right of the middle of the road
     height: float
     yaw: float  # how far the view turns to the left, as a slope
@@ -58,17 +99,25 @@ class Camera:
     horizon: float  # as a part of the height of a 4:3 picture, from above
 
 
+class WallLight(NamedTuple):
+    """How bright walls are: on the left side of the street, on the right side, and facing the camera."""
+
+    left: float
+    right: float
+    facing: float
+
+
 @dataclass(frozen=True)
 class Weather:
+    """The light of a day, and what the camera makes of it."""
+
     name: str
     sky: Colour
     gradient: float  # how much darker the sky is at the top, in 1 / 128 of its brightness; negative: brighter
     clouds: float
     cloud_place: int
     sun: int  # −1: from the left, 1: from the right, 0: no direct sun
-    lit: tuple[
-        float, float, float
-    ]  # how bright walls are on the left side, on the right side, and those facing the camera
+    lit: WallLight
     ground: float
     shadow: float  # brightness of what lies in a cast shadow
     reach: float  # metres of shadow a metre of height
@@ -124,24 +173,29 @@ class Ground:
     spots: list[Spot] = field(default_factory=list)
 
 
+class Roof(NamedTuple):
+    """What stands above a wall: a slope, or with behind = 0 a gable."""
+
+    rise: float  # metres from the eaves to the ridge
+    behind: float  # metres from the wall to the ridge
+    colour: Colour
+
+
 @dataclass(slots=True)
 class Wall:
-    """Anything upright and flat: houses, fences, hedges.
-
-    parts: the names of its tiles, storey by storey from below, in each of them along the wall.
-    """
+    """Anything upright and flat: houses, fences, hedges."""
 
     label: int
-    start: tuple[float, float]
+    start: tuple[float, float]  # x, z
     end: tuple[float, float]
     bottom: float
     top: float
-    parts: tuple[tuple[tuple[str, int], ...], ...]
-    colours: dict
-    gain: float
-    depth: float
-    bays: float
-    roof: tuple[float, float, Colour] | None = None  # height of the ridge over the eaves, how far behind them, colour
+    parts: tuple[tuple[tuple[str, int], ...], ...]  # its tiles (name, which), storey by storey from below, along it
+    colours: dict[Material, Colour]
+    gain: float  # how bright it is
+    depth: float  # z, a little more or less to be hidden by, or to hide, what else is there
+    bays: float  # how many times its tiles fit along it
+    roof: Roof | None = None
     kind: ClassVar[str] = "wall"
 
 
@@ -155,23 +209,26 @@ class Thing:
     z: float
     height: float
     style: int | str
-    colours: dict
-    gain: float
+    colours: dict[Material, Colour]
+    gain: float  # how bright it is
     instance: int = 0
     mirrored: bool = False
-    turn: tuple[float, float] = (0.0, 1.0)
+    turn: tuple[float, float] = (0.0, 1.0)  # (sin, cos) of the heading, (0, 1) = the way the camera looks
     above: float = 0.0  # metres over the ground
     width: float = 0.0  # of a pole
     parked: bool = False  # a car that never drives
 
     @property
     def depth(self) -> float:
+        """As a wall has it."""
         return self.z
 
 
 @dataclass(frozen=True)
 class Scene:
+    """All that there is to draw."""
+
     camera: Camera
     weather: Weather
     ground: Ground
-    items: list
+    items: list[Wall | Thing]

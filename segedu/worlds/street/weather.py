@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segedu.worlds.chance import Chance
-from segedu.worlds.street.scene import Weather
+from segedu.worlds.street.scene import WallLight, Weather
 
 
 def plan_weather(chance: Chance, name: str | None, noise: float) -> Weather:
@@ -20,9 +20,9 @@ def plan_weather(chance: Chance, name: str | None, noise: float) -> Weather:
         sky = chance.pick([(250, 253, 254), (228, 246, 254), (206, 228, 248), (253, 253, 253), (240, 252, 254)])
         gradient, clouds, reach, shadow = b(0, 22), b(0, 0.25), b(0.5, 2.0), b(0.4, 0.65)
         bright, dark = b(1.1, 1.9), b(0.35, 0.7)
-        lit = {-1: (dark, bright, b(0.4, 1.3)), 1: (bright, dark, b(0.4, 1.3)), 0: (dark, dark * b(0.8, 1.4), dark)}[
-            sun
-        ]
+        lit = {
+            -1: (dark, bright, b(0.4, 1.3)), 1: (bright, dark, b(0.4, 1.3)), 0: (dark, dark * b(0.8, 1.4), dark),
+        }[sun]  # fmt: skip
         ground = b(0.85, 1.3) if sun else b(0.6, 0.9)
     elif name == "overcast":
         clouds, gradient = b(0.02, 0.3), b(-10, 16)
@@ -39,8 +39,8 @@ def plan_weather(chance: Chance, name: str | None, noise: float) -> Weather:
         sky = tuple(c * max(1.0, 1.08 / level) for c in sky)
     warm = b(-0.06, 0.06)
     return Weather(
-        name=name, sky=sky, gradient=gradient, clouds=clouds, cloud_place=chance.whole(0, 256), sun=sun, lit=lit,
-        ground=ground, shadow=shadow, reach=reach, haze=haze, fog=fog, shine=shine,
+        name=name, sky=sky, gradient=gradient, clouds=clouds, cloud_place=chance.whole(0, 256), sun=sun,
+        lit=WallLight(*lit), ground=ground, shadow=shadow, reach=reach, haze=haze, fog=fog, shine=shine,
         exposure=(level * (1 + warm), level, level * (1 - warm + b(-0.02, 0.06))),
         blur=chance.happens(0.7), noise=noise * b(1.5, 6.0), lift=chance.whole(0, 10),
     )  # fmt: skip

@@ -17,6 +17,8 @@ NEAR = 1.3  # metres: what is nearer to the lens is cut off
 
 
 class Object(NamedTuple):
+    """What is painted under one number."""
+
     label: int
     colours: dict[int, Colour]  # by material, for what differs from the usual
     gain: float = 1.0

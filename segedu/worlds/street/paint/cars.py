@@ -8,77 +8,88 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.worlds.street.paint.looks import ACCENT, DARK, GLASS, LIGHT, OWN, RED, code
+from segedu.worlds.street.paint.codes import code
+from segedu.worlds.street.scene import CARS, Material
 
-# The outline from the side, from the front bumper over the roof to the rear one: (metres ahead of the middle, height);
-# the width. The windscreen follows the third corner, the rear window the fifth.
-CARS = {
-    "hatchback": ([(2, 0.3), (1.95, 0.72), (1, 0.95), (0.35, 1.42), (-1.45, 1.45), (-1.9, 0.95), (-2, 0.3)], 1.68),
-    "saloon": (
-        [(2.25, 0.3), (2.2, 0.72), (1.1, 0.93), (0.4, 1.4), (-1, 1.4), (-1.6, 0.98), (-2.2, 0.95), (-2.25, 0.3)], 1.76
-    ),
-    "estate": ([(2.3, 0.3), (2.25, 0.75), (1.2, 1), (0.5, 1.52), (-2, 1.55), (-2.25, 1), (-2.3, 0.3)], 1.78),
-    "van": ([(2.5, 0.3), (2.45, 0.95), (1.9, 1.2), (1.3, 2.1), (-2.45, 2.2), (-2.5, 1.3), (-2.5, 0.3)], 1.95),
-    "bus": ([(5, 0.3), (5, 1.2), (4.98, 1.3), (4.8, 3), (-4.9, 3.05), (-5, 1.3), (-5, 0.3)], 2.5),
-}  # fmt: skip
 WINDSCREEN, REAR_WINDOW = 2, 4
 ARC = [(1, 0), (0.87, 0.5), (0.5, 0.87), (0, 1), (-0.5, 0.87), (-0.87, 0.5)]
 CIRCLE = ARC + [(-x, -y) for x, y in ARC]
 
 
-def _faces(style: str) -> list[tuple[int, tuple, list]]:
-    """[(code, outward normal, corners), …] in the order of painting; axes: ahead, to the right, up (metres)."""
-    outline, width = CARS[style]
+Outline = list[tuple[float, float]]  # (ahead, up)
+Face = tuple[int, tuple, list]  # code, outward normal, corners; axes: ahead, to the right, up
+
+
+def _faces(style: str) -> list[Face]:
+    """All faces of a car, in metres, in the order of painting."""
+    outline, width, _ = CARS[style]
+    belt, top = _belt_and_top(outline)
+
+    def placed(t: float, side: float, y: float) -> tuple[float, float, float]:
+        cabin = min(1, max(0, (y - belt) / 0.35))  # cabins narrow towards the roof
+        return t, side * width / 2 * (1 - cabin * (0.05 if top > 2 else 0.16)), y
+
+    flanks = [
+        (fill, (0, side, 0), [(t, side, y) for t, y in points]) for side in (-1, 1) for fill, points in _flank(outline)
+    ]
+    faces = _upper(outline) + flanks + _front(outline) + _rear(outline)
+    return [(fill, normal, [placed(*corner) for corner in corners]) for fill, normal, corners in faces]
+
+
+# In what follows, the second number of a corner is −1 … 1: from the left flank to the right one.
+def _belt_and_top(outline: Outline) -> tuple[float, float]:
+    return outline[WINDSCREEN][1], max(y for _, y in outline)
+
+
+def _across(fill: int, normal: tuple, start: tuple, end: tuple, side: float) -> Face:
+    """A face from the left to the right, between two places (ahead, up)."""
+    (t0, y0), (t1, y1) = start, end
+    return fill, normal, [(t0, -side, y0), (t0, side, y0), (t1, side, y1), (t1, -side, y1)]
+
+
+def _upper(outline: Outline) -> list[Face]:
+    """The dark below both bumpers, then bonnet, windscreen, roof and what follows along the outline."""
     (nose, low), (tail, _) = outline[0], outline[-1]
-    belt, top = outline[WINDSCREEN][1], max(y for _, y in outline)
-    faces = []
-
-    def face(fill: int, normal: tuple, corners: list) -> None:
-        placed = []
-        for t, side, y in corners:  # side: −1 … 1, from the left to the right flank; cabins narrow towards the roof
-            cabin = min(1, max(0, (y - belt) / 0.35))
-            placed.append((t, side * width / 2 * (1 - cabin * (0.05 if top > 2 else 0.16)), y))
-        faces.append((fill, normal, placed))
-
-    def across(fill: int, normal: tuple, start: tuple, end: tuple, side: float) -> None:
-        (t0, y0), (t1, y1) = start, end
-        face(fill, normal, [(t0, -side, y0), (t0, side, y0), (t1, side, y1), (t1, -side, y1)])
-
-    for t, normal in ((nose, (1, 0, 0)), (tail, (-1, 0, 0))):  # the dark below the bumpers
-        across(code(DARK, 5), normal, (t, 0.08), (t, low), 0.9)
-    for k, ((t0, y0), (t1, y1)) in enumerate(itertools.pairwise(outline)):  # bonnet, windscreen, roof, …
+    dark = code(Material.DARK, 5)
+    faces = [_across(dark, (sign, 0, 0), (t, 0.08), (t, low), 0.9) for sign, t in ((1, nose), (-1, tail))]
+    for k, ((t0, y0), (t1, y1)) in enumerate(itertools.pairwise(outline)):
         normal = (y1 - y0, 0, t0 - t1)
         flat = abs(y1 - y0) < 0.35 * abs(t1 - t0)
-        across(code(OWN, 23 if flat else 15), normal, (t0, y0), (t1, y1), 1)
+        faces.append(_across(code(Material.OWN, 23 if flat else 15), normal, (t0, y0), (t1, y1), 1))
         if k in (WINDSCREEN, REAR_WINDOW):
             a, b = 0.1, 0.9 if k == WINDSCREEN else 0.75
             start, end = (t0 + a * (t1 - t0), y0 + a * (y1 - y0)), (t0 + b * (t1 - t0), y0 + b * (y1 - y0))
-            across(code(GLASS, 9), normal, start, end, 0.85)
-    for side in (-1, 1):
-        _flank(lambda fill, points, s=side: face(fill, (0, s, 0), [(t, s, y) for t, y in points]), outline, belt, top)
-    ends = (
-        (nose, outline[1][1], code(LIGHT, 17), code(LIGHT, 14)),
-        (tail, outline[-2][1], code(RED, 18), code(ACCENT)),
-    )
-    for t, shoulder, lamp, plate in ends:
-        boxes = [(code(DARK, 14), -1, 1, low, low + 0.13), (plate, -0.3, 0.3, low + 0.16, low + 0.29)]
-        if t > 0:
-            boxes.append((code(DARK, 12), -0.5, 0.5, shoulder - 0.22, shoulder - 0.1))  # the grille
-        for side in (-1, 1):
-            boxes.append((code(DARK, 5), side * 0.95, side * 0.68, 0.0, low))  # a tyre
-            boxes.append((lamp, side * 0.97, side * 0.66, shoulder - 0.26, shoulder - 0.06))
-        for fill, left, right, bottom, high in boxes:
-            corners = [(t, left, bottom), (t, right, bottom), (t, right, high), (t, left, high)]
-            face(fill, (t, 0, 0), corners)
+            faces.append(_across(code(Material.GLASS, 9), normal, start, end, 0.85))
     return faces
 
 
-def _flank(paint, outline: list, belt: float, top: float) -> None:
-    """One side of a car: body, sill, windows, wheels."""
+def _front(outline: Outline) -> list[Face]:
+    (nose, low), shoulder = outline[0], outline[1][1]
+    grille = (code(Material.DARK, 12), -0.5, 0.5, shoulder - 0.22, shoulder - 0.1)
+    return _end(nose, low, shoulder, code(Material.LIGHT, 17), code(Material.LIGHT, 14), [grille])
+
+
+def _rear(outline: Outline) -> list[Face]:
+    (tail, low), shoulder = outline[-1], outline[-2][1]
+    return _end(tail, low, shoulder, code(Material.EXTRA, 18), code(Material.ACCENT), [])
+
+
+def _end(t: float, low: float, shoulder: float, lamp: int, plate: int, more: list[tuple]) -> list[Face]:
+    """What is seen of a car from ahead or from behind: bumper, number plate, tyres, lamps."""
+    boxes = [(code(Material.DARK, 14), -1, 1, low, low + 0.13), (plate, -0.3, 0.3, low + 0.16, low + 0.29), *more]
+    for side in (-1, 1):
+        boxes.append((code(Material.DARK, 5), side * 0.95, side * 0.68, 0.0, low))
+        boxes.append((lamp, side * 0.97, side * 0.66, shoulder - 0.26, shoulder - 0.06))
+    return [
+        (fill, (t, 0, 0), [(t, left, bottom), (t, right, bottom), (t, right, high), (t, left, high)])
+        for fill, left, right, bottom, high in boxes
+    ]
+
+
+def _flank(outline: Outline) -> list[tuple[int, Outline]]:
+    """One side of a car: body, sill, windows, wheels, each (code, corners)."""
     (nose, low), (tail, _) = outline[0], outline[-1]
-    paint(code(DARK, 6), [(nose * 0.92, 0.06), (nose, low), (tail, low), (tail * 0.92, 0.06)])
-    paint(code(OWN, 13), outline)
-    paint(code(OWN, 9), [(nose, low), (nose, low + 0.12), (tail, low + 0.12), (tail, low)])
+    belt, top = _belt_and_top(outline)
     front, roof = outline[WINDSCREEN], outline[WINDSCREEN + 1]
     rear_top, rear = outline[REAR_WINDOW], outline[REAR_WINDOW + 1]
     panes = [(front[0] - 0.15, belt + 0.02), (roof[0] - 0.1, roof[1] - 0.1)]
@@ -86,16 +97,25 @@ def _flank(paint, outline: list, belt: float, top: float) -> None:
         panes += [(roof[0] - 1, roof[1] - 0.1), (roof[0] - 1, belt + 0.02)]
     else:
         panes += [(rear_top[0] + 0.12, rear_top[1] - 0.1), (rear[0] + 0.35, max(rear[1], belt) + 0.02)]
-    paint(code(GLASS, 7), panes)
+    faces = [
+        (code(Material.DARK, 6), [(nose * 0.92, 0.06), (nose, low), (tail, low), (tail * 0.92, 0.06)]),
+        (code(Material.OWN, 13), outline),
+        (code(Material.OWN, 9), [(nose, low), (nose, low + 0.12), (tail, low + 0.12), (tail, low)]),
+        (code(Material.GLASS, 7), panes),
+    ]
     for t in range(-4, 5, 2) if top > 2.5 else (0,) if top < 2 else ():  # the posts between windows
-        paint(code(OWN, 11), [(t - 0.1, belt), (t, belt), (t, top - 0.08), (t - 0.1, top - 0.08)])
+        post = [(t - 0.1, belt), (t, belt), (t, top - 0.08), (t - 0.1, top - 0.08)]
+        faces.append((code(Material.OWN, 11), post))
     radius = 0.32 if top < 2 else 0.4
     for t in (nose * 0.64, tail * 0.62):
-        for part, fill in ((1.2, code(DARK, 5)), (1, code(DARK, 11)), (0.6, code(LIGHT, 9))):
-            paint(fill, [(t + radius * part * x, radius + radius * part * y) for x, y in CIRCLE])
+        for part, fill in ((1.2, code(Material.DARK, 5)), (1, code(Material.DARK, 11)), (0.6, code(Material.LIGHT, 9))):
+            faces.append((fill, [(t + radius * part * x, radius + radius * part * y) for x, y in CIRCLE]))
+    return faces
 
 
 class Body(NamedTuple):
+    """The faces of one style of car."""
+
     faces: list[tuple[int, int, int]]  # code, first corner, last corner + 1, in the order of painting
     corners: np.ndarray  # (corners, 3) metres: ahead of the middle, to the right, up
     centres: np.ndarray  # (faces, 3) metres

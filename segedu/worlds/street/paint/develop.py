@@ -5,70 +5,58 @@ from __future__ import annotations
 import numpy as np
 
 from segedu.worlds.street.paint.canvas import Canvas
-from segedu.worlds.street.paint.looks import DARK, GLASS, LIGHT, RED
-from segedu.worlds.street.scene import Weather
+from segedu.worlds.street.scene import Material, Weather
 
 PALETTE = np.zeros((8, 3))  # of an object that names no colours of its own
-PALETTE[[DARK, LIGHT, GLASS, RED]] = (28, 28, 30), (235, 235, 230), (70, 78, 86), (150, 24, 20)
-
-
-def pack(rgb) -> np.ndarray:
-    """(…, 3) numbers → three times 16 bits in a uint64, so that one look-up and one product serve three channels."""
-    rgb = np.asarray(rgb).astype(np.uint64)
-    return rgb[..., 0] | rgb[..., 1] << np.uint64(16) | rgb[..., 2] << np.uint64(32)
+PALETTE[[Material.DARK, Material.LIGHT, Material.GLASS, Material.EXTRA]] = (
+    (28, 28, 30),
+    (235, 235, 230),
+    (70, 78, 86),
+    (150, 24, 20),
+)
 
 
 def develop(canvas: Canvas, weather: Weather, rng: np.random.Generator) -> np.ndarray:
     """The picture (H, W, 3) uint8 of a canvas (2 · H, 2 · W)."""
     colour = _colours(canvas)
-    light = canvas.light - np.uint16(128)
-    light *= canvas.what < canvas.standing * 256  # things have a gain of their own
-    light += np.uint16(128)
+    light = canvas.light.copy()
+    np.copyto(light, 128, where=canvas.what >= canvas.standing * 256)  # things have a gain of their own
     colour *= light
-    lanes = colour.view(np.uint16)  # (H, 4 · W): three channels, and one that stays empty
-    lanes >>= 7
-    np.minimum(lanes, np.full(lanes.shape[1], 255, np.uint16), out=lanes)  # numpy is slower with one number
+    colour >>= 7
+    np.minimum(colour, 255, out=colour)
     if weather.haze > 0.002:
         haze = _haze(canvas)
         colour *= 255 - haze
-        colour += haze * pack(weather.fog)
-        lanes >>= 8
-    colour = colour[::2] + colour[1::2]
+        colour += haze * np.array(weather.fog).astype(np.uint16)[:, None, None]
+        colour >>= 8
     colour = colour[:, ::2] + colour[:, 1::2]
-    height, width = colour.shape
-    colour = np.ascontiguousarray(colour.view(np.uint16).reshape(height, width, 4)[..., :3].transpose(2, 0, 1))
+    colour = colour[:, :, ::2] + colour[:, :, 1::2]  # the sum of a pixel's four samples
     if weather.blur:
-        colour[..., 1:-1] = (colour[..., :-2] + colour[..., 1:-1] * 6 + colour[..., 2:]) >> 3
+        colour[:, :, 1:-1] = (colour[:, :, :-2] + colour[:, :, 1:-1] * 6 + colour[:, :, 2:]) >> 3
         colour[:, 1:-1] = (colour[:, :-2] + colour[:, 1:-1] * 6 + colour[:, 2:]) >> 3
     colour = colour.astype(np.int32)
     colour *= np.array([int(256 * gain) for gain in weather.exposure], np.int32)[:, None, None]
     colour >>= 10
     colour += _noise(colour.shape, weather, rng)
-    np.maximum(colour, np.zeros(width, np.int32), out=colour)
-    np.minimum(colour, np.full(width, 255, np.int32), out=colour)
-    colour = colour.astype(np.uint8)
-    picture = np.empty((height, width, 3), np.uint8)
-    for channel in range(3):
-        picture[..., channel] = colour[channel]
-    return picture
+    return np.stack(np.clip(colour, 0, 255).astype(np.uint8), axis=-1)
 
 
 def _colours(canvas: Canvas) -> np.ndarray:
-    """(H, W) uint64: the packed colour of each pixel, before the light of sky and ground is on it."""
+    """(3, H, W) uint16: the colour of each pixel, 0 … 255, before the light of sky and ground is on it."""
     what = canvas.what.astype(np.intp)
     used = np.zeros(len(canvas.objects) * 256, bool)
     used[what] = True
     used = np.flatnonzero(used)  # far fewer than there are
-    seen = np.flatnonzero(np.bincount(used >> 8)).tolist()
-    places = [8 * number + material for number in seen for material in canvas.objects[number].colours]
-    colours = [colour for number in seen for colour in canvas.objects[number].colours.values()]
-    palettes = np.tile(PALETTE, (len(canvas.objects), 1))
-    palettes[places] = colours
+    number, material, shade = used >> 8, used >> 5 & 7, used & 31
+    seen = np.unique(number).tolist()
+    palettes = np.tile(PALETTE, (len(canvas.objects), 1, 1))  # (objects, materials, 3)
+    places = [(one, own) for one in seen for own in canvas.objects[one].colours]
+    palettes[tuple(np.array(places).T)] = [colour for one in seen for colour in canvas.objects[one].colours.values()]
     gains = np.array([thing.gain for thing in canvas.objects])
-    rgb = palettes.take(used >> 5, 0) * gains.take(used >> 8)[:, None]
-    table = np.zeros(len(canvas.objects) * 256, np.uint64)
-    table[used] = pack(np.minimum(rgb * ((used & 31) / 16)[:, None] + 0.5, 255))
-    return table.take(what, mode="clip")  # no check of the range: less than half the time
+    rgb = palettes[number, material] * gains[number, None] * (shade / 16)[:, None]
+    table = np.zeros((3, len(canvas.objects) * 256), np.uint16)
+    table[:, used] = np.minimum(rgb + 0.5, 255).T
+    return table.take(what, 1, mode="clip")  # no check of the range: faster
 
 
 def _noise(shape: tuple[int, int, int], weather: Weather, rng: np.random.Generator) -> np.ndarray:
@@ -85,9 +73,9 @@ def _noise(shape: tuple[int, int, int], weather: Weather, rng: np.random.Generat
 
 
 def _haze(canvas: Canvas) -> np.ndarray:
-    """(H, W) uint64, 0 … 250: how much of each pixel is lost in the haze."""
+    """(H, W) uint16, 0 … 250: how much of each pixel is lost in the haze."""
     z = np.repeat(np.array([thing.z for thing in canvas.objects])[:, None], canvas.width, 1)
     z[canvas.wall_z[:2]] = canvas.wall_z[2]
     number = canvas.what >> 8
-    haze = canvas.hazy(z).astype(np.uint64).take(number * canvas.width + np.arange(canvas.width))
-    return np.where(number < canvas.standing, canvas.hazy(canvas.ground_z).astype(np.uint64), haze)
+    haze = canvas.hazy(z).astype(np.uint16).take(number * canvas.width + np.arange(canvas.width))
+    return np.where(number < canvas.standing, canvas.hazy(canvas.ground_z).astype(np.uint16), haze)

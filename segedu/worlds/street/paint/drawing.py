@@ -14,11 +14,10 @@ from segedu.labels import IGNORE_INDEX
 from segedu.worlds.street.paint.canvas import NEAR, Canvas
 from segedu.worlds.street.paint.develop import develop
 from segedu.worlds.street.paint.ground import darken_ground, paint_ground, paint_sky
-from segedu.worlds.street.paint.looks import OWN
 from segedu.worlds.street.paint.shapes import arm_shape, car_shapes, paint_shapes, roof_shape
 from segedu.worlds.street.paint.sprites import paint_posts, paint_sprites
 from segedu.worlds.street.paint.walls import in_view, paint_fronts
-from segedu.worlds.street.scene import Scene
+from segedu.worlds.street.scene import Material, Scene
 
 SUPERSAMPLING = 2
 
@@ -47,7 +46,9 @@ def _numbered(canvas: Canvas, items: list) -> tuple[list, list, list, list, list
         if item.kind == "wall":
             if in_view(canvas, item):
                 if item.roof:
-                    roofs.append((item, canvas.add(item.label, {OWN: item.roof[2]}, item.gain, 0, item.end[1])))
+                    roofs.append(
+                        (item, canvas.add(item.label, {Material.OWN: item.roof.colour}, item.gain, 0, item.end[1]))
+                    )
                 walls.append((item, canvas.add(item.label, item.colours, item.gain)))
         elif item.z > NEAR:
             described = item.label, item.colours, item.gain, item.instance, item.z

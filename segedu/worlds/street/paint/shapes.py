@@ -10,16 +10,18 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint import textures
 from segedu.worlds.street.paint.canvas import NEAR, Canvas, whole
 from segedu.worlds.street.paint.cars import cars
-from segedu.worlds.street.paint.looks import LIGHT, OWN, code
+from segedu.worlds.street.paint.codes import code
 from segedu.worlds.street.paint.sprites import post
-from segedu.worlds.street.scene import Thing, Wall
+from segedu.worlds.street.scene import Material, Thing, Wall
 
 
 class Shape(NamedTuple):
-    number: int
+    """The faces of one object, as the camera sees them."""
+
+    number: int  # of the object
     faces: list[tuple[int, int, int]]  # code, first corner, last corner + 1, in the order of painting
     corners: Sequence  # (column, row)
 
@@ -32,7 +34,7 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape], *, rough: bool = False) ->
     count = np.array([len(shape.corners) for shape in shapes])
     start = np.cumsum(count) - count
     # Kept small, because Pillow counts in few bits; the slant of edges to corners so far off does not matter.
-    corners = np.minimum(np.maximum(np.concatenate([shape.corners for shape in shapes]), -3000), 9000)
+    corners = np.clip(np.concatenate([shape.corners for shape in shapes]), -3000, 9000)
     corners = np.floor(corners + 0.5).astype(np.int32)
     low = np.maximum(np.minimum.reduceat(corners, start), 0)
     high = np.minimum(np.maximum.reduceat(corners, start) + 1, (canvas.width, canvas.height))
@@ -49,7 +51,7 @@ def paint_shapes(canvas: Canvas, shapes: list[Shape], *, rough: bool = False) ->
     what = canvas.what[top:bottom, left:right]
     values = np.frombuffer(image.tobytes(), np.int32).reshape(what.shape)
     if rough:
-        values = values + looks.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
+        values = values + textures.grain(canvas.height, canvas.width)[top:bottom, left:right] * (values > 0)
     np.maximum(what, values, out=what)
 
 
@@ -87,10 +89,11 @@ def arm_shape(canvas: Canvas, pole: Thing, number: int) -> Shape:
     a, b, c = left + width // 2, whole(column + reach * 0.6), whole(column + reach * 1.2)
     arm = [(a, y), (c, y - thick // 2), (c, y + thick // 2), (a, y + thick)]
     lamp = [(b, y), (c, y - thick // 2), (c, y + thick), (b, y + thick)]
-    return Shape(number, [(code(OWN, 14), 0, 4), (code(LIGHT, 12), 4, 8)], arm + lamp)
+    return Shape(number, [(code(Material.OWN, 14), 0, 4), (code(Material.LIGHT, 12), 4, 8)], arm + lamp)
 
 
 def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
+    """The slope of a roof, or the pointed end of a house."""
     (x0, z0), (x1, z1), (rise, behind, _) = wall.start, wall.end, wall.roof
     z0 = max(z0, NEAR)
     outline = [canvas.project(x0, wall.top, z0), canvas.project(x1, wall.top, z1)]
@@ -98,6 +101,6 @@ def roof_shape(canvas: Canvas, wall: Wall, number: int) -> Shape:
         back = behind if x0 > 0 else -behind
         outline.append(canvas.project(x1 + back, wall.top + rise, z1))
         outline.append(canvas.project(x0 + back, wall.top + rise, z0))
-    else:  # the pointed end of a house
+    else:
         outline.append(canvas.project((x0 + x1) / 2, wall.top + rise, z0))
-    return Shape(number, [(code(OWN, 15), 0, len(outline))], outline)
+    return Shape(number, [(code(Material.OWN, 15), 0, len(outline))], outline)

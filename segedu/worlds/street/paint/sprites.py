@@ -6,10 +6,10 @@ import functools
 
 import numpy as np
 
-from segedu.worlds.street.paint import looks
 from segedu.worlds.street.paint.canvas import Canvas, runs, whole
-from segedu.worlds.street.paint.looks import OWN, code
-from segedu.worlds.street.scene import Thing
+from segedu.worlds.street.paint.codes import OPAQUE, VEILED, code
+from segedu.worlds.street.paint.sprite_art import sprites
+from segedu.worlds.street.scene import Material, Thing
 
 HOLE = -(2**30)  # how deep below all numbers of objects a sprite is where it is not opaque
 
@@ -21,8 +21,8 @@ def _sprites() -> dict[str, list[np.ndarray]]:
     See-through texels stay apart: HOLE + code.
     """
     return {
-        kind: [np.where(codes < 32, codes + np.int32(HOLE), codes) for codes in drawn]
-        for kind, drawn in looks.sprites().items()
+        kind: [np.where(codes < OPAQUE, codes + np.int32(HOLE), codes) for codes in drawn]
+        for kind, drawn in sprites().items()
     }
 
 
@@ -52,8 +52,8 @@ def paint_sprites(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
         if what.min() >= number * 256:
             continue
         pick_x = codes.shape[1] - 1 - pick_x if thing.mirrored else pick_x
-        codes = codes.take(pick_y, 0, mode="clip").take(pick_x, 1, mode="clip")  # no check of the range: sooner
-        if thing.kind in looks.VEILED:
+        codes = codes.take(pick_y, 0, mode="clip").take(pick_x, 1, mode="clip")  # no check of the range: faster
+        if thing.kind in VEILED:
             veil = canvas.veil[place]
             np.copyto(veil, number, where=(codes > HOLE) & (codes < 0) & (veil < number))
         codes += np.int32(number * 256)
@@ -67,7 +67,7 @@ def paint_posts(canvas: Canvas, numbered: list[tuple[Thing, int]]) -> None:
         rows = slice(max(head, 0), max(whole(canvas.project(pole.x, 0, pole.z)[1]), 0))
         for part, shade in ((width, 14), (width // 3, 20)):
             what = canvas.what[rows, max(left, 0) : max(left + part, 0)]
-            np.maximum(what, number * 256 + code(OWN, shade), out=what)
+            np.maximum(what, number * 256 + code(Material.OWN, shade), out=what)
 
 
 def post(canvas: Canvas, pole: Thing) -> tuple[int, int, int]:

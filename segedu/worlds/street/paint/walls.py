@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segedu.worlds.street.paint import looks
+from segedu.worlds.street.paint import textures
 from segedu.worlds.street.paint.canvas import NEAR, Canvas, runs
-from segedu.worlds.street.paint.looks import TILE
+from segedu.worlds.street.paint.codes import OPAQUE
+from segedu.worlds.street.paint.textures import TILE
 from segedu.worlds.street.scene import Wall
 
 
@@ -52,7 +53,7 @@ def _columns(canvas: Canvas, walls: list[Wall]) -> Columns:
     x0, z0 = x0 + begin * (x1 - x0), np.maximum(z0, NEAR)
     a, b = canvas.across(x0, z0), canvas.across(x1, z1)
     ends = np.sort([canvas.middle + canvas.focal * a / z0, canvas.middle + canvas.focal * b / z1], 0)
-    first, last = (np.minimum(np.maximum(ends, 0), canvas.width) + 0.5).astype(np.int32)
+    first, last = (np.clip(ends, 0, canvas.width) + 0.5).astype(np.int32)
     count = np.maximum(last - first, 0)
     wall, column = np.repeat(np.arange(len(walls)), count), runs(first, count)
     # From here on, one number a column of each wall.
@@ -60,15 +61,15 @@ def _columns(canvas: Canvas, walls: list[Wall]) -> Columns:
     each = np.stack([z0, z1 - z0, a, b - a + 1e-9, high, low, begin, 1 - begin, length, repeat, storeys * TILE])
     z0, deep, a, wide, high, low, begin, rest, length, repeat, texels = each.take(wall, 1)
     ray = (column + (0.5 - canvas.middle)) / canvas.focal
-    along = np.minimum(np.maximum((ray * z0 - a) / (wide - ray * deep), 0), 0.9999)
+    along = np.clip((ray * z0 - a) / (wide - ray * deep), 0, 0.9999)
     z = z0 + along * deep
     upper, lower = canvas.horizon + high / z, canvas.horizon + low / z
     texel = ((begin + along * rest) * length).astype(np.int32) % repeat.astype(np.int32)
     slope = (texels / (lower - upper)).astype(np.float32)
     start = lower.astype(np.float32) * slope + 1
     begin = np.maximum(upper, 0).astype(np.int32)
-    end = np.maximum(np.minimum(lower + 1, canvas.height), 0).astype(np.int32)
-    solid = looks.atlas()[2]
+    end = np.clip(lower + 1, 0, canvas.height).astype(np.int32)
+    solid = textures.atlas()[2]
     hides = np.array([w.bottom == 0 and w.parts[0][0][0] in solid for w in walls]).take(wall)
     return Columns(wall, column, begin, _cull(canvas, hides, wall, column, begin, end), start, slope, texel, z)
 
@@ -92,7 +93,7 @@ def _cull(canvas: Canvas, hides: np.ndarray, wall: np.ndarray, column: np.ndarra
 
 def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns) -> None:
     """A wall's tiles cover its height once and are repeated along it."""
-    tiles, places, _ = looks.atlas()
+    tiles, places, _ = textures.atlas()
     table, first, bays, texels = [], [], [], []  # where tiles start, storey by storey, above and below an empty one
     for wall in walls:
         first.append(len(table))
@@ -113,9 +114,7 @@ def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns
     row = runs(seen.begin, count)
     up = each(seen.start)
     up -= (row.astype(np.float32) + np.float32(0.5)) * each(seen.slope)
-    np.maximum(up, np.zeros_like(up), out=up)  # numpy is slower with one number
-    np.minimum(up, of(texels, np.float32) + 1, out=up)
-    texel = up.astype(np.int32)
+    texel = np.clip(up, 0, of(texels, np.float32) + 1).astype(np.int32)
     texel += TILE - 1  # so that the empty storey below is the first
     tile = texel // TILE
     tile *= of(bays)
@@ -123,9 +122,9 @@ def _paint(canvas: Canvas, walls: list[Wall], numbers: np.ndarray, seen: Columns
     texel &= TILE - 1
     texel *= TILE
     texel += each(seen.texel & TILE - 1)
-    texel += np.array(table, np.int32).take(tile, mode="clip")  # no check of the range: sooner
+    texel += np.array(table, np.int32).take(tile, mode="clip")  # no check of the range: faster
     values = tiles.take(texel, mode="clip").astype(np.int32)
-    opaque, veiled = np.flatnonzero(values >= 32), np.flatnonzero((values > 0) & (values < 32))
+    opaque, veiled = np.flatnonzero(values >= OPAQUE), np.flatnonzero((values > 0) & (values < OPAQUE))
     values += of(numbers * 256)
     row *= canvas.width
     row += each(seen.column)

@@ -1,4 +1,4 @@
-"""What the loaders of pictures share: pictures and maps of ids from files, and resizing both."""
+"""Pictures and maps of ids from files as data sets want them, and both resized."""
 
 from __future__ import annotations
 
@@ -51,9 +51,14 @@ def read_ids(path: Path, image_path: Path, fetch_hint: str) -> np.ndarray:
 def resized(image: np.ndarray, ids: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
     """The picture (H, W, 1 or 3) uint8, resized antialiased, and the ids (H, W), nearest; None keeps the size."""
     if size is not None:
-        image = np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+        image = resized_picture(image, size)
         ids = np.array(Image.fromarray(ids).resize(size[::-1], Image.Resampling.NEAREST))
     return (image if image.ndim == 3 else image[..., None]), ids
+
+
+def resized_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture (H, W) or (H, W, 3) uint8, resized to (height, width) by Pillow's bilinear filter, antialiased."""
+    return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def _read(path: Path, fetch_hint: str) -> Decoded:
