@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from segedu import datasets, plotting, strokes
 from segedu.plotting.showing import encoded
-from tools.notebook_form import NOTEBOOKS, ROOT
+from tools.cells import NOTEBOOKS, ROOT
 
 README = ROOT / "README.md"
 FOLDER = ROOT / "data" / "readme"
@@ -112,7 +112,7 @@ def written(readme: str, found: dict) -> str:
 
 
 def main() -> int:
-    """Write the pictures of the README."""
+    """Write the pictures and the gallery."""
     readme = README.read_text(encoding="utf-8")
     found = heroes()
     FOLDER.mkdir(exist_ok=True)
