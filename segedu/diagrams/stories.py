@@ -15,7 +15,7 @@ from segedu.diagrams.canvas import AMBER, GREY, INK, LABEL, PALE, WIDTH, arrow, 
 from segedu.labels import STREET, LabelTable
 from segedu.plotting import BLUE, GREEN, PURPLE, SKY
 
-PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE}
+PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE, "not used": GREY}
 OTHERS = (GREEN, SKY, GREY)
 STACK = 7.0  # CSS pixels from one map to the next behind it
 
@@ -122,7 +122,7 @@ def split(
 
     Args:
         groups: {name: [(part, first, behind the last), …]}: {"drive 1": [("train", 0, 300),
-            ("val", 330, 400)]}. "train", "val" and "test" have their colours.
+            ("val", 330, 400)]}. "train", "val", "test" and "not used" have their colours.
         unit: what is counted, in the singular.
         title: the figure's.
 
@@ -153,7 +153,7 @@ def split(
         y = 42 + pitch * row
         words(axis, 4, y + tall / 2, name, size=LABEL, ha="left")
         end = max(last for _, _, last in parts)
-        axis.plot([left, left + scale * end], [y + tall / 2] * 2, color="#C8C8C8", linewidth=1, zorder=1)
+        axis.plot([left, left + scale * end - 1], [y + tall / 2] * 2, color="#C8C8C8", linewidth=1, zorder=1)
         for part, first, last in parts:
             wide = scale * (last - first)
             box(axis, left + scale * first, y, wide, tall, face=colours[part], edge="white", line=0.8)
