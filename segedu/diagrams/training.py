@@ -97,7 +97,7 @@ def plot(height: float, title: str) -> tuple[Figure, Axes]:
 
 
 def batch(loader: DataLoader, *, batches: int = 3, title: str | None = None) -> Figure:
-    """A figure of what a DataLoader does: a data set in its order, and which samples each batch takes. Lesson 04.
+    """A figure of a data set in its order, and of the samples each batch takes. Lesson 04.
 
     Chance is put back: the loader gives the same batches afterwards as it would have without.
 
