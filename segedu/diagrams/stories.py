@@ -15,7 +15,7 @@ from segedu.diagrams.canvas import AMBER, GREY, INK, LABEL, PALE, WIDTH, arrow, 
 from segedu.labels import STREET, LabelTable
 from segedu.plotting import BLUE, GREEN, PURPLE, SKY
 
-PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE, "not used": GREY}
+PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE, "not used": "#C8C8C8"}
 OTHERS = (GREEN, SKY, GREY)
 STACK = 7.0  # CSS pixels from one map to the next behind it
 
