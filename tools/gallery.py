@@ -112,6 +112,7 @@ def written(readme: str, found: dict) -> str:
 
 
 def main() -> int:
+    """Write the pictures of the README."""
     readme = README.read_text(encoding="utf-8")
     found = heroes()
     FOLDER.mkdir(exist_ok=True)

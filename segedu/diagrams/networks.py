@@ -66,7 +66,7 @@ def network(
             drawn at a notebook's width.
 
     Example:
-        >>> figure = network(UNet(11), image)
+        >>> figure = network(segedu.models.UNet(11), image)
     """
     image = picture_tensor(image, channels=input_channels(model))
     steps, logits = measured(model, image)

@@ -34,7 +34,9 @@ def iou(a: Mask, b: Mask, *, names: tuple[str, str] = ("truth", "prediction"), t
         ValueError: For masks of different sizes, too large ones, and two without a pixel.
 
     Example:
-        >>> figure = iou(truth == 9, prediction == 9)
+        >>> cup = np.zeros((8, 8), bool)
+        >>> cup[2:6, 2:6] = True
+        >>> figure = iou(cup, np.roll(cup, 1, axis=1))
     """
     a, b = (np.asarray(mask).astype(bool) for mask in (a, b))
     if a.shape != b.shape or a.ndim != 2 or max(a.shape) > 64:

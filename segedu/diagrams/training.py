@@ -110,7 +110,8 @@ def batch(loader: DataLoader, *, batches: int = 3, title: str | None = None) -> 
         ValueError: For more samples than can be drawn.
 
     Example:
-        >>> figure = batch(DataLoader(data, batch_size=4, shuffle=True))
+        >>> streets = segedu.datasets.ToyStreet("train", length=12)
+        >>> figure = batch(torch.utils.data.DataLoader(streets, batch_size=4, shuffle=True))
     """
     count, generator = len(loader.dataset), loader.generator
     state = None if generator is None else generator.get_state()

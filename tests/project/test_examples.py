@@ -33,7 +33,8 @@ def at_hand() -> dict:
     model, found = segedu.models.SmallNet(len(STREET)), torch.roll(ids, 1, 1)
     history = segedu.fit(model, [(image, mask)] * 2, steps=2, batch_size=2, progress=False)
     street = {"image": image, "truth": mask, "mask": mask, "prediction": prediction, "ids": ids, "found": found}
-    return {**GLOBALS, **street, "labels": STREET, "STREET": STREET, "model": model, "history": history}
+    return {**GLOBALS, **street, "labels": STREET, "STREET": STREET, "model": model,
+            "logits": model(image[None])[0].detach(), "history": history}  # fmt: skip
 
 
 def examples() -> dict[str, list[doctest.Example]]:
