@@ -15,7 +15,7 @@ from segedu.diagrams.canvas import AMBER, GREY, INK, LABEL, PALE, WIDTH, arrow, 
 from segedu.labels import STREET, LabelTable
 from segedu.plotting import BLUE, GREEN, PURPLE, SKY
 
-PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE}
+PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE, "not used": "#C8C8C8"}
 OTHERS = (GREEN, SKY, GREY)
 STACK = 7.0  # CSS pixels from one map to the next behind it
 
@@ -122,7 +122,7 @@ def split(
 
     Args:
         groups: {name: [(part, first, behind the last), …]}: {"drive 1": [("train", 0, 300),
-            ("val", 330, 400)]}. "train", "val" and "test" have their colours.
+            ("val", 330, 400)]}. "train", "val", "test" and "not used" have their colours.
         unit: what is counted, in the singular.
         title: the figure's.
 
