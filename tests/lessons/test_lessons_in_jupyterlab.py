@@ -99,7 +99,7 @@ def test_lesson_01a_shows_a_mask_to_the_pointer(laboratory):
     before, after = fade(page, street)
     assert before != after
     street.locator("canvas").hover(position={"x": 3, "y": 3})
-    assert "sky (0)" in street.get_by_role("status").inner_text()
+    assert "building (1)" in street.get_by_role("status").inner_text()
     assert console_errors(laboratory) == []
 
 
