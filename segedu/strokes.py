@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,33 @@ import torch
 from PIL import Image
 from torch import nn
 
-from segedu import runtime
+from segedu import resources, runtime
+from segedu.datasets import Photographs
 from segedu.ids import MaskError, class_ids
 from segedu.labels import IGNORE_INDEX, LabelTable
 from segedu.losses import cross_entropy
 from segedu.masks.check import as_bytes
 from segedu.pictures import picture_tensor
+
+
+def example(name: str = "coffee") -> tuple[torch.Tensor, list[tuple], LabelTable]:
+    """(image, strokes, labels): a small photograph and strokes on it that ship with segedu. Lesson 00.
+
+    image is (3, H, W) float32 in 0…1, strokes is in the form of draw_strokes, labels is the table
+    of their classes.
+
+    Args:
+        name: of the file in data/strokes, without its ending; "coffee" is 160×240 pixels, with
+            eight strokes on cup, saucer and spoon and six on the table.
+
+    Raises:
+        FileNotFoundError: no such file ships.
+    """
+    stored = json.loads(resources.data_path("strokes", f"{name}.json").read_text(encoding="utf-8"))
+    image, _ = Photographs(size=tuple(stored["size"]))[stored["photograph"]]
+    labels = LabelTable(tuple(stored["classes"]), tuple(map(tuple, stored["classes"].values())))
+    strokes = [(class_name, [tuple(point) for point in points]) for class_name, points in stored["strokes"]]
+    return image.as_subclass(torch.Tensor), strokes, labels
 
 
 def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], brush: float = 5) -> np.ndarray:
@@ -69,6 +91,34 @@ def painted_over(
     if mask.shape != pixels.shape[:2]:
         raise MaskError(f"The mask is {mask.shape}, its picture {pixels.shape[:2]}; they must be one size.")
     return np.where((mask == IGNORE_INDEX)[..., None], pixels, labels.palette[mask])
+
+
+def cut_out(
+    image: str | Path | Image.Image | np.ndarray | torch.Tensor,
+    mask: np.ndarray | torch.Tensor,
+    background: float | torch.Tensor = 1.0,
+) -> torch.Tensor:
+    """(3, H, W) float32: the picture where the mask is True, the background elsewhere. Lesson 00.
+
+    Args:
+        image: in any form that pictures.picture_tensor takes.
+        mask: (H, W) booleans, as `semantic_segmentation(network, image) == 1` gives them.
+        background: a grey level, 0 (black) to 1 (white), or another picture, (3, H, W) in 0…1.
+
+    Raises:
+        MaskError: for a mask that is not boolean, or of another size than the picture.
+        ValueError: for a background of another size.
+    """
+    image, mask = picture_tensor(image), torch.as_tensor(mask)
+    if mask.dtype != torch.bool or mask.shape != image.shape[1:]:
+        raise MaskError(
+            f"The mask is {tuple(mask.shape)} {mask.dtype}; to cut from a picture of {tuple(image.shape[1:])} pixels, "
+            "take booleans of its size, such as classes == 1."
+        )
+    background = torch.as_tensor(background, dtype=image.dtype)
+    if background.ndim and background.shape != image.shape:
+        raise ValueError(f"The background is {tuple(background.shape)}, its picture {tuple(image.shape)}: resize it.")
+    return torch.where(mask.to(image.device), image, background.to(image.device))
 
 
 def small_network(num_classes: int, *, layers: int = 3, channels: int = 16) -> nn.Sequential:

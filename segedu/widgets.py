@@ -5,6 +5,7 @@ No other module imports anywidget and ipywidgets.
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -67,6 +68,38 @@ def scribble(
         ValueError, KeyError: for strokes and a brush that draw_strokes refuses.
     """
     return Scribble(image, _label_table(labels), strokes, brush)
+
+
+def follow(painter: Scribble, draw: Callable[[list], torch.Tensor | np.ndarray]) -> ipywidgets.HBox:
+    """The painter, and beside it the picture that its strokes give, anew after each stroke. Lesson 00.
+
+    Args:
+        painter: made by `scribble`.
+        draw: called as draw(strokes) with the painter's strokes; gives a picture in any form that
+            pictures.picture_tensor takes. What it refuses with a ValueError (strokes of a single
+            class, say) is told to the reader, and the last picture stays.
+
+    Example:
+        >>> follow(painter, lambda strokes: cut_out(image, segment(strokes)))
+    """
+    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(width="100%"))
+    said = ipywidgets.HTML()
+
+    def redraw(_change=None) -> None:
+        said.value = "Learning …"
+        try:
+            drawn = picture_tensor(draw(painter.strokes))
+        except ValueError as error:
+            said.value = html.escape(str(error))
+            return
+        picture.value = _png(_bytes(drawn))
+        said.value = f"Learnt from {len(painter.strokes)} strokes."
+
+    painter.observe(redraw, "strokes")
+    painter.layout.width = "50%"
+    redraw()
+    beside = ipywidgets.VBox([said, picture], layout=ipywidgets.Layout(width="50%"))
+    return ipywidgets.HBox([painter, beside], layout=ipywidgets.Layout(align_items="center"))
 
 
 def overlay(
@@ -149,7 +182,7 @@ class _Figure(anywidget.AnyWidget):
     colours = traitlets.Tuple().tag(sync=True)
 
     def __init__(self, image: str | Path | Image.Image | np.ndarray | torch.Tensor, labels: LabelTable, **state):
-        pixels = (picture_tensor(image) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        pixels = _bytes(picture_tensor(image))
         self.labels = labels
         height, width, _ = pixels.shape
         super().__init__(
@@ -236,6 +269,10 @@ def _label_table(labels: LabelTable | Sequence[str]) -> LabelTable:
             "More classes need colours of their own: LabelTable(names, colours)."
         )
     return LabelTable(tuple(labels), OKABE_ITO[: len(labels)])
+
+
+def _bytes(image: torch.Tensor) -> np.ndarray:
+    return (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -74,16 +74,21 @@ def test_lesson_00_learns_from_a_stroke_of_the_reader(laboratory):
     page, sources = opened(laboratory, "00")
     assert laboratory.errors_of_cells(page) == []
 
+    (score,) = [index for index, source in enumerate(sources) if "segment(painter.strokes)" in source]
+    said = laboratory.printed(page, score)
+    assert said.startswith("14 strokes")
     cell, painter = widget_of(page, sources, "widgets.scribble(")
-    before, learn = lab.canvas_pixels(painter), cell + 2
-    said = laboratory.printed(page, learn)
-    assert said.startswith("15 strokes")
-    drag(page, painter.locator("canvas"), (0.9, 0.5), (0.95, 0.9))
-    painter.get_by_text("16 strokes, ").wait_for()
+    beside = page.locator(f'.jp-Cell[data-windowed-list-index="{cell}"]')
+    beside.get_by_text("Learnt from 14 strokes.").wait_for()
+    before, shown = lab.canvas_pixels(painter), beside.locator("img.widget-image").get_attribute("src")
+    drag(page, painter.locator("canvas"), (0.4, 0.3), (0.6, 0.4))
+    painter.get_by_text("15 strokes, ").wait_for()
     assert (lab.canvas_pixels(painter) != before).any(2).sum() > 50
-    laboratory.run_cell(page, learn, 60)
-    now = laboratory.printed(page, learn)
-    assert now.startswith("16 strokes") and now != said.replace("15", "16"), "the network did not hear of the stroke"
+    beside.get_by_text("Learnt from 15 strokes.").wait_for(timeout=60_000)
+    assert beside.locator("img.widget-image").get_attribute("src") != shown, "the cut-out does not follow the stroke"
+    laboratory.run_cell(page, score, 60)
+    now = laboratory.printed(page, score)
+    assert now.startswith("15 strokes") and now != said.replace("14", "15"), "the network did not hear of the stroke"
     assert re.search(r"IoU 0\.\d\d", now)
 
     before, after = fade(page, widget_of(page, sources, "widgets.overlay(")[1])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from segedu.ids import MaskError
 from segedu.inference import semantic_segmentation
 from segedu.labels import IGNORE_INDEX, LabelTable
-from segedu.strokes import draw_strokes, learn_from_strokes, painted_over, small_network
+from segedu.strokes import cut_out, draw_strokes, example, learn_from_strokes, painted_over, small_network
 
 LABELS = LabelTable(("cup", "table"), ((0, 114, 178), (230, 159, 0)))
 
@@ -145,3 +146,34 @@ def test_the_paint_lies_over_the_picture():
 def test_one_class_alone_cannot_be_learnt(painted, words):
     with pytest.raises(ValueError, match=words):
         learn_from_strokes(two_colours()[0], painted, LABELS)
+
+
+def test_the_example_is_a_picture_with_strokes_of_two_classes():
+    image, strokes, labels = example("coffee")
+    assert image.shape == (3, 160, 240) and image.dtype == torch.float32 and type(image) is torch.Tensor
+    assert [name for name, _ in strokes] == ["cup"] * 8 + ["table"] * 6
+    mask = draw_strokes(strokes, labels, (160, 240), 3)
+    assert mask[18, 145] == labels.index("cup") and mask[8, 6] == labels.index("table")
+    with pytest.raises(FileNotFoundError, match=r"strokes/tea\.json"):
+        example("tea")
+
+
+def test_a_cut_out_is_the_picture_inside_and_the_background_outside():
+    image = torch.rand(3, 2, 3)
+    mask = np.array([[True, False, False], [False, True, True]])
+    cut, behind = cut_out(image, mask), torch.rand(3, 2, 3)
+    assert (cut[:, mask] == image[:, mask]).all() and (cut[:, ~mask] == 1).all()
+    assert (cut_out(image, torch.from_numpy(mask), behind)[:, ~mask] == behind[:, ~mask]).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "background", "error", "words"),
+    [
+        (np.zeros((2, 3), np.uint8), 1.0, MaskError, r"\(2, 3\) torch\.uint8.*booleans"),
+        (np.zeros((3, 2), bool), 1.0, MaskError, r"\(3, 2\) .* \(2, 3\) pixels"),
+        (np.zeros((2, 3), bool), torch.rand(3, 4, 3), ValueError, r"\(3, 4, 3\), its picture \(3, 2, 3\)"),
+    ],
+)
+def test_what_cannot_be_cut_out_is_refused(mask, background, error, words):
+    with pytest.raises(error, match=words):
+        cut_out(torch.rand(3, 2, 3), mask, background)

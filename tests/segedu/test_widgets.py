@@ -148,3 +148,22 @@ def test_sliders_draw_the_start_and_draw_anew_when_one_moves():
 def test_a_slider_without_a_range_is_refused(limits):
     with pytest.raises(ValueError, match="low ≤ start ≤ high"):
         widgets.sliders(lambda w0: plt.figure(), w0=limits)
+
+
+def test_the_picture_beside_a_painter_follows_its_strokes():
+    def draw(strokes):
+        if not strokes:
+            raise ValueError("Paint <something>.")
+        return np.full((6, 9, 3), 10 * len(strokes), np.uint8)
+
+    def shown():
+        return np.array(Image.open(io.BytesIO(picture.value)))[0, 0, 0], said.value
+
+    figure = painter(strokes=[CUP])
+    _, beside = widgets.follow(figure, draw).children
+    said, picture = beside.children
+    assert shown() == (10, "Learnt from 1 strokes.")
+    figure.set_state({"strokes": [["cup", [[1, 2], [4, 2]]], ["table", [[8, 5]]]]})
+    assert shown() == (20, "Learnt from 2 strokes.")
+    figure.set_state({"strokes": []})
+    assert shown() == (20, "Paint &lt;something&gt;.")
