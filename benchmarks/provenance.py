@@ -114,9 +114,15 @@ def _next(module: str) -> set[str]:
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
-    """{name in this source: its full name} of what the source imports from OURS, wherever in it."""
+    """{name in this source: its full name} of what the source imports from OURS, wherever in it, but for types."""
     found = {}
+    for_types = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    left_out = {id(inner) for node in for_types for inner in ast.walk(node)}
     for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found[alias.asname or alias.name] = alias.name

@@ -72,7 +72,9 @@ def function(
             as it is in the tests: so a stored solution is right.
 
     Example:
-        >>> check.function(dice, lambda a, b: 2 * (a & b).sum() / (a.sum() + b.sum()), cases)
+        >>> def double(number):
+        ...     return number + number
+        >>> check.function(double, lambda number: 2 * number, [0, 3, 5])
         Right in all 3 cases.
     """
     cases = [case if isinstance(case, tuple) else (case,) for case in cases]

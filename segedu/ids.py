@@ -127,10 +127,12 @@ def ignored_id(ignore_index: int | None) -> int:
 
 
 def subject(name: str | None) -> str:
+    """How a message begins: the file's name, or "The mask"."""
     return name if name else "The mask"
 
 
 def first_at(where: np.ndarray) -> str:
+    """The first place where it is true, in words: "first at row 3, column 5"."""
     place = np.argwhere(where)[0].tolist()
     return "first at row {}, column {}".format(*place) if len(place) == 2 else f"first at {tuple(place)}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from torch.nn import functional as F
 from segedu.centres import centre_targets
 from segedu.ids import consecutive, ignored_id, object_ids
 from segedu.labels import IGNORE_INDEX
-from segedu.models import PanopticOutput
+
+if TYPE_CHECKING:
+    from segedu.models import PanopticOutput
 
 # Objects farther away than this many sigma count as infinitely far in the border weights: exp(−5²/2) = 4e-6.
 FAR = 5

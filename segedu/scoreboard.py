@@ -53,7 +53,7 @@ def show(lesson: str, yours: float | dict[str, float] | None = None) -> None:
         ValueError: for a score below 0 or above 100.
 
     Example:
-        >>> scoreboard.show("02", {"network": 46.6})
+        >>> scoreboard.show("02", {"network": 46.6})  # doctest: +SKIP
     """
     named = yours if isinstance(yours, dict) else {} if yours is None else {"yours": yours}
     named = {name: float(score) for name, score in named.items()}

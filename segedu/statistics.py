@@ -112,9 +112,9 @@ def paired_difference(a: Sequence[float] | torch.Tensor, b: Sequence[float] | to
         Student, "The probable error of a mean", Biometrika 6 (1908), section IX.
 
     Example:
-        >>> difference = paired_difference(runs["skips"]["mean_iou"], runs["none"]["mean_iou"])
+        >>> difference = paired_difference([46.1, 44.8, 47.0], [44.0, 43.1, 44.2])
         >>> print(difference, "settled" if difference.settled else "open")
-        +1.9 [+0.7, +3.0], 8 of 10 seeds settled
+        +2.2 [+0.8, +3.6], 3 of 3 seeds settled
     """
     a, b = _scores(a, "The first arm"), _scores(b, "The second arm")
     if len(a) != len(b):

@@ -36,6 +36,7 @@ def draw_strokes(strokes: Sequence, labels: LabelTable, size: tuple[int, int], b
         KeyError: for a class that `labels` does not have.
 
     Example:
+        >>> from segedu.labels import LabelTable
         >>> draw_strokes([("cup", [(1, 0), (3, 0)])], LabelTable(("cup",), ((0, 0, 0),)), (1, 5), 1)
         array([[255,   0,   0,   0, 255]], dtype=uint8)
     """

@@ -144,6 +144,7 @@ class ElasticGrid:
         number_within(self.strength, "strength", 0, 1e6, " pixels")
 
     def __call__(self, *sample: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The sample, all its parts bent by one grid."""
         check_joint(*sample)
         size = sample[0].shape[-2:]
         grid = torch.randn(1, 2, 3, 3) * self.strength * min(size) / PAPER_TILE

@@ -54,6 +54,7 @@ FOLDED = {*CHECKS, "setup", "checker", "hide-input"}  # cells whose source a rea
 
 
 def tags(cell) -> list[str]:
+    """The tags of a cell."""
     return cell["metadata"].get("tags", [])
 
 
@@ -74,10 +75,12 @@ def metadata(cell) -> dict:
 
 
 def code(notebook) -> list:
+    """The code cells."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def prose(cells) -> str:
+    """All Markdown of these cells, as one text."""
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
@@ -87,6 +90,7 @@ def lines(cell) -> int:
 
 
 def has_image(output) -> bool:
+    """Whether an output shows a picture."""
     return any(kind.startswith("image/") for kind in output.get("data", {}))
 
 

@@ -59,18 +59,21 @@ def write(solution: Path) -> Path:
 
 
 def opening(notebook, name):
+    """A title and the badge."""
     first = notebook.cells[0].source
     complaints = [] if re.match("# .*exercises", first) else ["no title `# NN · …: exercises`"]
     return complaints + ([] if badge(name) in first else ["no badge that opens it on Colab: python -m tools.retag"])
 
 
 def tasks(notebook, name):
+    """Three tasks or more, one of each size."""
     headings = re.findall("^## .*", prose(notebook.cells), re.MULTILINE)
     complaints = [f"no heading `## … · {size}`" for size in _SIZES if not any(h.endswith(size) for h in headings)]
     return complaints + ([] if len(headings) >= 3 else [f"{len(headings)} tasks, at least 3 are wanted"])
 
 
 def parts(notebook, name):
+    """Something is left out, and whole."""
     complaints, removed = [], 0
     for cell in code(notebook):
         left = emptied(cell.source)
@@ -84,6 +87,7 @@ def parts(notebook, name):
 
 
 def checkers(notebook, name):
+    """What checks an answer is folded, and knows the usual mistakes."""
     complaints = []
     for cell in code(notebook):
         calls = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Call)]

@@ -1,4 +1,4 @@
-"""Draws data/broken_masks: one street scene, its correct mask, and ten masks as people really bring them.
+"""Draws data/broken_masks: one street of ToyStreet, its correct mask, and ten masks as people really bring them.
 
 python -m tools.make_broken_masks      writes the files again; a test holds that they stay what they are.
 """
@@ -11,28 +11,15 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from segedu import masks, resources
+from segedu.datasets import ToyStreet
 from segedu.labels import IGNORE_INDEX, STREET
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "broken_masks"
 SIZE = (96, 128)
-CAR = [(18, 78), (20, 66), (29, 64), (34, 56), (52, 56), (59, 64), (66, 67), (67, 78)]
-SCENE = [
-    ("sky", [(0, 0), (128, 0), (128, 60), (0, 60)]),
-    ("building", [(0, 8), (30, 8), (30, 22), (48, 22), (48, 60), (0, 60)]),
-    ("tree", [(84, 26), (94, 12), (108, 8), (122, 16), (128, 30), (122, 44), (104, 48), (90, 42)]),
-    ("pavement", [(0, 54), (128, 54), (128, 96), (0, 96)]),
-    ("road", [(0, 66), (56, 54), (72, 54), (128, 82), (128, 96), (0, 96)]),
-    ("pole", [(104, 44), (108, 44), (108, 62), (104, 62)]),
-    ("car", CAR),
-    ("pedestrian", [(92, 46), (97, 46), (98, 56), (97, 70), (92, 70), (91, 56)]),
-]
-PAINT = {
-    "sky": (150, 185, 215), "building": (160, 120, 100), "pole": (70, 70, 75), "road": (95, 95, 100),
-    "pavement": (170, 165, 155), "tree": (75, 110, 60), "sign symbol": (200, 60, 50), "fence": (120, 100, 80),
-    "car": (165, 40, 45), "pedestrian": (60, 75, 120), "bicyclist": (200, 170, 60),
-}  # fmt: skip
+NUMBER = 15  # of the street in ToyStreet("val")
 # Another data set's colours for the same eleven classes, in the same order.
 FOREIGN_COLOURS = np.uint8(
     [
@@ -42,23 +29,25 @@ FOREIGN_COLOURS = np.uint8(
 )  # fmt: skip
 
 
-def draw() -> tuple[np.ndarray, np.ndarray]:
-    """The picture (H, W, 3) uint8 and its class ids (H, W) uint8, without void."""
-    ids = masks.from_polygons([(STREET.index(name), points) for name, points in SCENE], SIZE)
-    # RandomState, not default_rng: its numbers are promised never to change.
-    noise = np.random.RandomState(0).randint(-12, 13, SIZE)[..., None]
-    light = np.linspace(20, -20, SIZE[0]).astype(int)[:, None, None]
-    paint = np.array([PAINT[name] for name in STREET.names])
-    return (paint[ids] + light + noise).clip(0, 255).astype(np.uint8), ids
+def draw(factor: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The picture (H, W, 3) uint8 and its class ids (H, W) uint8; 255 where no class fills most of a pixel."""
+    image, ids = ToyStreet("val", size=(factor * SIZE[0], factor * SIZE[1]))[NUMBER]
+    return (255 * image.permute(1, 2, 0)).round().byte().numpy(), ids.byte().numpy()
+
+
+def without_void(ids: np.ndarray) -> np.ndarray:
+    """The class ids, and where they are void that of the nearest pixel that has a class."""
+    nearest = ndimage.distance_transform_edt(ids == IGNORE_INDEX, return_distances=False, return_indices=True)
+    return ids[tuple(nearest)]
 
 
 def contents() -> dict[str, np.ndarray]:
     """File name → what the file holds; `empty.png` has no pixels, and `mask.png` is the correct mask."""
     picture, ids = draw()
-    mask = masks.void_border(ids)
+    mask, ids = masks.void_border(ids), without_void(ids)
     neighbours = np.pad(ids[:, 1:], ((0, 0), (0, 1)), mode="edge")
-    four_times = masks.from_polygons([(1, np.multiply(CAR, 4))], (4 * SIZE[0], 4 * SIZE[1]))
-    coverage = four_times.reshape(SIZE[0], 4, SIZE[1], 4).mean((1, 3))
+    _, fine = draw(4)
+    coverage = (fine == STREET.index("car")).reshape(SIZE[0], 4, SIZE[1], 4).mean((1, 3))
     return {
         "picture.png": picture,
         "mask.png": mask,

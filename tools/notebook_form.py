@@ -134,6 +134,7 @@ def predictions(notebook, name):
 
 
 def folds(notebook, name):
+    """Cells are folded as their tags say."""
     return [
         f"{_start(cell)} is not folded as its tags say: python -m tools.retag"
         for cell in notebook.cells
@@ -159,6 +160,7 @@ def proofs(notebook, name):
 
 
 def recorded(notebook, name):
+    """Checks of stored numbers are told from those of what runs here."""
     complaints = []
     for cell, is_recorded in zip(code(notebook), recorded_cells(code(notebook)), strict=True):
         if is_recorded and "proof" in tags(cell):

@@ -27,6 +27,7 @@ def retag(notebook) -> None:
 
 
 def main(names: list[str]) -> None:
+    """Tag and fold the cells of these lessons, or of all."""
     for path in [*NOTEBOOKS, *SOLUTIONS]:
         if not path.name.startswith(tuple(names or [""])):
             continue

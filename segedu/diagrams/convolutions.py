@@ -37,7 +37,7 @@ def convolution(
     bias: float = 0.0,
     title: str | None = None,
 ) -> Figure:
-    """A figure of one place of a convolution: the numbers it meets, its products, their sum. Lesson 03.
+    """A figure of one place of a convolution: numbers, products, and their sum. Lesson 03.
 
     Several channels stand one below the other, each with its own layer of the kernel; all their
     products go into one sum.
@@ -116,7 +116,7 @@ def convolution(
 
 
 def dilation(rates: Sequence[int] = (1, 2, 4), *, kernel: int = 3, title: str | None = None) -> Figure:
-    """A figure of the places that a kernel meets at several rates, on the grid of its input. Lesson 03.
+    """A figure of the places that a kernel meets at several rates. Lesson 03.
 
     Args:
         rates: how far apart the weights lie, up to four rates, each 1 to 8.

@@ -47,7 +47,7 @@ def network(
     labels: LabelTable | None = None,
     title: str | None = None,
 ) -> Figure:
-    """A figure of the network as blocks and arrows, measured while it looks at one picture. Lessons 04 to 08.
+    """A figure of a network as blocks and arrows, measured on one picture. Lessons 04 to 08.
 
     Each block is the map behind one convolution: as high as its side, as wide as the logarithm of
     its channels. The picture stands at the left, what the network makes of it at the right; one row
@@ -66,7 +66,7 @@ def network(
             drawn at a notebook's width.
 
     Example:
-        >>> figure = network(UNet(11), image)
+        >>> figure = network(segedu.models.UNet(11), image)
     """
     image = picture_tensor(image, channels=input_channels(model))
     steps, logits = measured(model, image)
@@ -135,6 +135,7 @@ class Places:
 
 
 def draw_block(axis: Axes, place: Places, block: Block) -> None:
+    """One map, framed where a part is cut out of it, with the plus of a sum."""
     left, top, width, height = place.box(block)
     copied = block.role == "skip"
     look = {"face": "white", "edge": AMBER, "line": 1.2} if copied else {"face": ROLES[block.role], "edge": "none"}
@@ -169,7 +170,8 @@ def draw_labels(axis: Axes, place: Places, blocks: list[Block]) -> None:
         middle = (left + place.box(block)[0] + width) / 2
         if block.role == "picture":
             text = f"{channels} × {size}"
-            words(axis, min(middle, WIDTH - 4 - 3.4 * len(text)), top + height + 11, text)
+            half = 3.4 * len(text) + 2  # a narrow picture's shape is wider than the picture
+            words(axis, min(max(middle, half), WIDTH - half), top + height + 11, text)
             continue
         half = 3.4 * len(size)
         crowded = ends.get((block.row, size), 0) > middle - half
@@ -215,6 +217,7 @@ def label_height(block: Block) -> int:
 
 
 def legend(axis: Axes, kinds: list[str], y: float) -> None:
+    """What each kind of arrow that occurs means."""
     x = 4
     for kind, meaning in MEANINGS.items():
         if kind in kinds:

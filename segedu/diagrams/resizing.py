@@ -87,7 +87,7 @@ def transposed_convolution(
         ValueError: For values and kernels of other sizes.
 
     Example:
-        >>> figure = transposed_convolution(torch.tensor([[1, 2], [3, 4]]), bilinear_kernel(2))
+        >>> figure = transposed_convolution(torch.tensor([1, 2, 4]), torch.tensor([0.5, 1, 0.5]))
     """
     values, kernel = torch.as_tensor(values).float(), torch.as_tensor(kernel).float()
     line = values.ndim == kernel.ndim == 1

@@ -34,7 +34,9 @@ def iou(a: Mask, b: Mask, *, names: tuple[str, str] = ("truth", "prediction"), t
         ValueError: For masks of different sizes, too large ones, and two without a pixel.
 
     Example:
-        >>> figure = iou(truth == 9, prediction == 9)
+        >>> cup = np.zeros((8, 8), bool)
+        >>> cup[2:6, 2:6] = True
+        >>> figure = iou(cup, np.roll(cup, 1, axis=1))
     """
     a, b = (np.asarray(mask).astype(bool) for mask in (a, b))
     if a.shape != b.shape or a.ndim != 2 or max(a.shape) > 64:
@@ -72,6 +74,7 @@ def iou(a: Mask, b: Mask, *, names: tuple[str, str] = ("truth", "prediction"), t
 
 
 def swatches(axis: Axes, x: float, y: float, colours: Sequence[str]) -> None:
+    """Small squares of these colours in a row."""
     for number, colour in enumerate(colours):
         box(axis, x + 18 * number, y - 8, 16, 16, face=colour, edge="none")
 
@@ -104,7 +107,7 @@ def matrix(
     labels: LabelTable | Sequence[str] = STREET,
     title: str | None = None,
 ) -> Figure:
-    """A figure of a confusion matrix with one class's row, column and their crossing coloured. Lesson 02.
+    """A figure of a confusion matrix, one class's row, column and crossing coloured. Lesson 02.
 
     Below it precision, recall and IoU of this class, as fractions of these cells.
 
@@ -158,6 +161,7 @@ def matrix(
 
 
 def score(axis: Axes, x: float, y: float, name: str, part: int, whole: int, meaning: str) -> None:
+    """A score's name, its fraction and value, and in words what is divided."""
     value = f"= {part / whole:.2f}" if whole else "undefined"
     words(axis, x, y, name, size=LABEL, ha="left")
     words(axis, x + 96, y - 9, short(part), size=LABEL)
@@ -183,7 +187,7 @@ def band(
     labels: LabelTable = STREET,
     title: str | None = None,
 ) -> Figure:
-    """A figure of the pixels near borders, a panel for each width; what lies outside is faded. Lesson 02.
+    """A figure of the pixels near borders, a panel a width; those outside are faded. Lesson 02.
 
     Args:
         mask: (H, W) class ids.

@@ -15,13 +15,13 @@ from segedu.diagrams.canvas import AMBER, GREY, INK, LABEL, PALE, WIDTH, arrow, 
 from segedu.labels import STREET, LabelTable
 from segedu.plotting import BLUE, GREEN, PURPLE, SKY
 
-PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE}
+PARTS = {"train": BLUE, "val": AMBER, "validation": AMBER, "test": PURPLE, "not used": "#C8C8C8"}
 OTHERS = (GREEN, SKY, GREY)
 STACK = 7.0  # CSS pixels from one map to the next behind it
 
 
 def pipeline(steps: Mapping[str, object], *, labels: LabelTable = STREET, title: str | None = None) -> Figure:
-    """A figure of boxes and arrows from left to right, each with its picture and shape. Lessons 00 to 04.
+    """A figure of steps from left to right, each with its picture and shape. Lessons 00 to 04.
 
     Args:
         steps: {name: content}, up to six. A content is a picture, (3, H, W) in 0…1 or (H, W, 3)
@@ -34,8 +34,8 @@ def pipeline(steps: Mapping[str, object], *, labels: LabelTable = STREET, title:
         ValueError: For no step, more than six, and contents of other forms.
 
     Example:
-        >>> figure = pipeline({"image": image, "SmallNet": model, "logits": logits, "argmax": "the largest",
-        ...                    "mask": mask})
+        >>> steps = {"image": image, "SmallNet": model, "logits": logits, "argmax": "the largest"}
+        >>> figure = pipeline(steps | {"mask": logits.argmax(0)})
     """
     if not 1 <= len(steps) <= 6:
         raise ValueError(f"There are {len(steps)} steps; one to six can be drawn.")
@@ -118,11 +118,11 @@ def draw_content(axis: Axes, value, x: float, y: float, width: float, height: fl
 def split(
     groups: Mapping[str, Sequence[tuple[str, int, int]]], *, unit: str = "frame", title: str | None = None
 ) -> Figure:
-    """A figure of a data split: a line a group (a drive, a patient), blocks for its parts, gaps as gaps. Lesson 01.
+    """A figure of a data split: a line a group (a drive), a block a part of it. Lesson 01.
 
     Args:
         groups: {name: [(part, first, behind the last), …]}: {"drive 1": [("train", 0, 300),
-            ("val", 330, 400)]}. "train", "val" and "test" have their colours.
+            ("val", 330, 400)]}. "train", "val", "test" and "not used" have their colours.
         unit: what is counted, in the singular.
         title: the figure's.
 
@@ -130,7 +130,8 @@ def split(
         ValueError: For no group, and for parts that overlap or are empty.
 
     Example:
-        >>> figure = split({"drive 1": [("train", 0, 300), ("test", 330, 400)], "drive 2": [("test", 0, 80)]})
+        >>> drives = {"drive 1": [("train", 0, 300), ("val", 330, 400)], "2": [("test", 0, 80)]}
+        >>> figure = split(drives)
     """
     if not groups:
         raise ValueError("There is no group; give {name: [(part, first, behind the last), …]}.")
@@ -153,13 +154,20 @@ def split(
         y = 42 + pitch * row
         words(axis, 4, y + tall / 2, name, size=LABEL, ha="left")
         end = max(last for _, _, last in parts)
-        axis.plot([left, left + scale * end], [y + tall / 2] * 2, color="#C8C8C8", linewidth=1, zorder=1)
+        axis.plot(
+            [left, left + scale * end],
+            [y + tall / 2] * 2,
+            color="#C8C8C8",
+            linewidth=1,
+            zorder=1,
+            solid_capstyle="butt",
+        )
         for part, first, last in parts:
             wide = scale * (last - first)
             box(axis, left + scale * first, y, wide, tall, face=colours[part], edge="white", line=0.8)
-            if wide > 7.5 * len(str(last - first)):
-                words(axis, left + scale * (first + last) / 2, y + tall / 2, f"{last - first}",
-                      colour=INK if colours[part] == AMBER else "white")  # fmt: skip
+            texts = [text for text in (f"{part} {last - first}", f"{last - first}") if 7 * len(text) < wide]
+            middle = left + scale * (first + last) / 2
+            words(axis, middle, y + tall / 2, [*texts, ""][0], colour="white" if colours[part] == BLUE else INK)
     x, y = left, 42 + pitch * len(groups) + 16
     for part, count in counts.items():
         box(axis, x, y - 7, 14, 14, face=colours[part], edge="none")

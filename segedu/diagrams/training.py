@@ -97,7 +97,7 @@ def plot(height: float, title: str) -> tuple[Figure, Axes]:
 
 
 def batch(loader: DataLoader, *, batches: int = 3, title: str | None = None) -> Figure:
-    """A figure of what a DataLoader does: a data set in its order, and which samples each batch takes. Lesson 04.
+    """A figure of a data set in its order, and of the samples each batch takes. Lesson 04.
 
     Chance is put back: the loader gives the same batches afterwards as it would have without.
 
@@ -110,7 +110,8 @@ def batch(loader: DataLoader, *, batches: int = 3, title: str | None = None) -> 
         ValueError: For more samples than can be drawn.
 
     Example:
-        >>> figure = batch(DataLoader(data, batch_size=4, shuffle=True))
+        >>> streets = segedu.datasets.ToyStreet("train", length=12)
+        >>> figure = batch(torch.utils.data.DataLoader(streets, batch_size=4, shuffle=True))
     """
     count, generator = len(loader.dataset), loader.generator
     state = None if generator is None else generator.get_state()

@@ -59,6 +59,7 @@ def validate_mask(
 
 
 def several(number: int, word: str) -> str:
+    """A number with its noun: "1 pixel", "2 pixels"."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
@@ -130,6 +131,7 @@ def _one_less(ids: np.ndarray) -> str:
 
 
 def as_bytes(ids: np.ndarray, name: str) -> np.ndarray:
+    """(H, W) uint8: the same ids; MaskError where one does not fit into a byte."""
     outside = (ids < 0) | (ids > 255)
     if outside.any():
         raise MaskError(

@@ -54,7 +54,7 @@ def panels(
         ValueError: If there are not as many maps as pictures, or they differ in size.
 
     Example:
-        >>> plotting.panels(image, truth, {"32s": coarse, "8s": fine}, labels=STREET)
+        >>> figure = plotting.panels(image, truth, {"32s": prediction, "8s": truth}, labels=STREET)
     """
     rows = _rows(image)
     kinds: list[tuple[str, list]] = [("Image", [_image(picture) for picture in rows])]
@@ -104,7 +104,7 @@ def pictures(named: Mapping, *, columns: int | None = None, width: float | None 
         ValueError: If there is no picture, or one has another form.
 
     Example:
-        >>> plotting.pictures({"Strokes": painted, "Cut-out": cut}, width=320)
+        >>> figure = plotting.pictures({"Image": image, "Darker": image / 2}, width=320)
     """
     if not named:
         raise ValueError("There is no picture to draw: give {name: picture, …}.")

@@ -110,7 +110,8 @@ def instances(
         ValueError: If the maps of a panel differ in size.
 
     Example:
-        >>> plotting.instances({"Image": image, "Truth": ids, "Watershed": found}, like=ids)
+        >>> shown = {"Image": image, "Truth": ids, "Watershed": found}
+        >>> figure = plotting.instances(shown, like=ids)
     """
     panels = dict(ids) if isinstance(ids, Mapping) else {"": ids}
     maps = {name: None if np.ndim(panel) == 3 else object_ids(panel) for name, panel in panels.items()}

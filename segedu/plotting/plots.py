@@ -52,7 +52,7 @@ def bars(
         ValueError: If there is nothing to draw, or a score is missing.
 
     Example:
-        >>> plotting.bars({"road": 38.2, "pole": 0.9}, label="pixels (%)")
+        >>> figure = plotting.bars({"road": 38.2, "pole": 0.9}, label="pixels (%)")
     """
     plots = columns_of(values, columns)
     if order not in ("falling", "given"):
@@ -107,7 +107,7 @@ def seeds(
 
     Example:
         >>> runs = segedu.resources.stored_runs("05_fusion", scale=100)
-        >>> plotting.seeds(runs, {"mean_iou": "mean IoU (%)"})
+        >>> figure = plotting.seeds(runs, {"mean_iou": "mean IoU (%)"})
     """
     plots = columns_of(runs, columns)
     names = list(runs)
@@ -162,7 +162,8 @@ def learning_curves(histories: Mapping, *, smooth: int = 10, baselines: Mapping[
         baselines: {name: mean IoU in %}, lines across the plot of scores.
 
     Example:
-        >>> plotting.learning_curves({"SmallNet": history}, baselines={"average street": 12.7})
+        >>> curves = {"SmallNet": history}
+        >>> figure = plotting.learning_curves(curves, baselines={"average street": 12.7})
     """
     if not histories:
         raise ValueError("There is nothing to draw: give {name: history, …}.")

@@ -37,7 +37,8 @@ def show(figure: Figure, point: str, alt: str | None = None) -> None:
 
     Example:
         >>> figure = plotting.panels(image, truth, labels=STREET)
-        >>> plotting.show(figure, "Each pixel has one class.", alt="A street; its mask in colours.")
+        >>> alt = "A street; its mask in colours."
+        >>> plotting.show(figure, "Each pixel has one class.", alt)  # doctest: +SKIP
     """
     point = _plain(point, "a caption: the one point to take away")
     if alt is not None:

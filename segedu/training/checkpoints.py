@@ -71,6 +71,7 @@ def save(
             as said here.
 
     Example:
+        >>> model = segedu.models.SmallNet(11)
         >>> path = segedu.save("street.safetensors", model, labels=segedu.labels.STREET)
         >>> model = segedu.load(path)
     """
@@ -171,7 +172,7 @@ def load(path_or_name: str | Path, model: nn.Module | None = None) -> nn.Module:
         CheckpointError: for a damaged or a foreign file.
 
     Example:
-        >>> mask = segedu.semantic_segmentation(segedu.load("fcn8s_toystreet"), "street.png")
+        >>> mask = segedu.semantic_segmentation(segedu.load("fcn8s_toystreet"), image)
     """
     path = _find(path_or_name)
     if model is not None and not isinstance(model, nn.Module):

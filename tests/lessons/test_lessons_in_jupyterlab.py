@@ -99,20 +99,23 @@ def test_lesson_01a_shows_a_mask_to_the_pointer(laboratory):
     before, after = fade(page, street)
     assert before != after
     street.locator("canvas").hover(position={"x": 3, "y": 3})
-    assert "sky (0)" in street.get_by_role("status").inner_text()
+    assert "building (1)" in street.get_by_role("status").inner_text()
     assert console_errors(laboratory) == []
 
 
-def test_lesson_01b_takes_an_outline(laboratory):
+def test_lesson_01b_takes_two_outlines(laboratory):
     page, sources = opened(laboratory, "01b")
     assert laboratory.errors_of_cells(page) == []
 
-    cell, painter = widget_of(page, sources, "widgets.scribble(")
-    score = cell + 2
-    assert laboratory.printed(page, score) == "Nothing is painted yet.\n"
-    drag(page, painter.locator("canvas"), (0.4, 0.2), (0.5, 0.8))
+    (score,) = [number for number, source in enumerate(sources) if source.startswith("points = {")]
+    said = "yours: nothing is painted yet\nyour neighbour's: nothing is painted yet\n"
+    assert laboratory.printed(page, score) == said
+    for painter in ("your_painter = ", "neighbours_painter = "):
+        drag(page, widget_of(page, sources, painter)[1].locator("canvas"), (0.4, 0.2), (0.5, 0.8))
     laboratory.run_cell(page, score, 30)
-    assert re.fullmatch(r"IoU with ours: 0\.\d{3}\n", laboratory.printed(page, score))
+    said = laboratory.printed(page, score).splitlines()
+    assert len(said) == 3 and all(re.search(r": IoU with the careful outline 0\.\d{3}$", line) for line in said[:2])
+    assert re.fullmatch(r"yours and your neighbour's: [01]\.\d{3}", said[2])
     assert laboratory.errors_of_cells(page) == [] and console_errors(laboratory) == []
 
 

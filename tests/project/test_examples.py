@@ -3,6 +3,7 @@
 import doctest
 import inspect
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torchvision import tv_tensors
 
 import segedu
 from segedu import check, diagrams, plotting, scoreboard, statistics
+from segedu.datasets import ToyStreet
+from segedu.labels import STREET
 from tests.project.test_docstrings import offered
 
 ROOMS = {"check": check, "diagrams": diagrams, "plotting": plotting, "scoreboard": scoreboard, "statistics": statistics}
@@ -22,6 +25,18 @@ SHOWN = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def at_hand() -> dict:
+    """What an example may speak of without making it: a street with its truth, its objects, a map, a network."""
+    image, mask, ids = ToyStreet("val", instances=True)[0]
+    prediction = torch.roll(mask, 2, 1)
+    model, found = segedu.models.SmallNet(len(STREET)), torch.roll(ids, 1, 1)
+    history = segedu.fit(model, [(image, mask)] * 2, steps=2, batch_size=2, progress=False)
+    street = {"image": image, "truth": mask, "mask": mask, "prediction": prediction, "ids": ids, "found": found}
+    return {**GLOBALS, **street, "labels": STREET, "STREET": STREET, "model": model,
+            "logits": model(image[None])[0].detach(), "history": history}  # fmt: skip
+
+
 def examples() -> dict[str, list[doctest.Example]]:
     """{name: the examples in its own docstring}, of all names for readers that have some."""
     # of a class its own docstring, not its parent's
@@ -31,10 +46,10 @@ def examples() -> dict[str, list[doctest.Example]]:
     return {name: lines for name, lines in found.items() if lines}
 
 
-def failures(name: str, lines: list[doctest.Example], item) -> str:
+def failures(name: str, lines: list[doctest.Example], item, at_hand: dict) -> str:
     """What doctest says about the examples that do not show what stands below them; else nothing."""
     told = []
-    around = {**GLOBALS, item.__name__: item}
+    around = {**at_hand, item.__name__: item}
     test = doctest.DocTest(lines, around, name, None, None, None)
     doctest.DocTestRunner(verbose=False).run(test, out=told.append)
     return "".join(told)
@@ -44,9 +59,11 @@ EXAMPLES = examples()
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_an_example_runs_and_shows_what_it_says(name):
+def test_an_example_runs_and_shows_what_it_says(name, at_hand, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    assert not failures(name, EXAMPLES[name], offered()[name])
+    assert not failures(name, EXAMPLES[name], offered()[name], at_hand)
+    plt.close("all")
 
 
 def test_what_lessons_call_most_is_shown():
@@ -55,5 +72,5 @@ def test_what_lessons_call_most_is_shown():
 
 def test_an_example_that_is_wrong_is_seen():
     wrong = doctest.DocTestParser().get_examples(">>> len([1])\n2\n")
-    assert "Expected:" in failures("wrong", wrong, len)
-    assert "NameError" in failures("unknown", doctest.DocTestParser().get_examples(">>> nothing_such\n"), len)
+    assert "Expected:" in failures("wrong", wrong, len, GLOBALS)
+    assert "NameError" in failures("unknown", doctest.DocTestParser().get_examples(">>> nothing_such\n"), len, GLOBALS)

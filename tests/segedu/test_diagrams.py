@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from segedu import diagrams
 from segedu.diagrams.trace import measured
 from segedu.metrics import ConfusionMatrix, border_band
-from segedu.models import FCN, DeepLab, PaperUNet, QuickUNet, SmallNet, UNet
+from segedu.models import FCN, DeepLab, PanopticDeepLab, PaperUNet, QuickUNet, SmallNet, UNet
 from segedu.models.layers import bilinear_kernel
 
 IMAGE = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0))
@@ -30,6 +30,7 @@ MODELS = {
     "LargeFOV": lambda: DeepLab(11, width=4, head="largefov"),
     "ASPP": lambda: DeepLab(11, width=4, head="aspp-s"),
     "DeepLab v3": lambda: DeepLab(11, width=4, head="v3", rates=(2, 4, 8)),
+    "Panoptic-DeepLab": lambda: PanopticDeepLab(11, width=4),
     "DeepLab v3+": lambda: DeepLab(11, width=4, rates=(2, 4, 8)),
 }
 
@@ -71,7 +72,7 @@ def hooked(model, image) -> set[tuple[int, int, int]]:
     found = set()
 
     def keep(module, given, out):
-        for item in (*given, out):
+        for item in (*given, *(out if isinstance(out, tuple) else [out])):
             if isinstance(item, torch.Tensor):
                 found.add(tuple(item.shape[1:]))
 
@@ -91,6 +92,12 @@ def test_a_networks_shapes_are_those_of_its_maps_and_no_two_texts_meet(name):
     assert said <= hooked(model, IMAGE)
     assert not colliding(figure)
     assert f"{sum(weight.numel() for weight in model.parameters()):,} parameters" in texts(figure)[0]
+
+
+@pytest.mark.parametrize("size", [(160, 96), (64, 64), (240, 320)])
+def test_pictures_of_other_forms_leave_room_for_their_texts(size):
+    for name in ("UNet", "DeepLab v3+"):
+        assert not colliding(diagrams.network(MODELS[name](), torch.rand(3, *size)))
 
 
 def test_the_papers_u_net_reads_as_its_figure():
@@ -246,6 +253,7 @@ def test_iou_counts_its_pixels():
 def test_the_matrix_gives_the_scores_of_confusion_matrix():
     draw = torch.Generator().manual_seed(2)
     truth, prediction = (torch.randint(0, 3, (40, 40), generator=draw) for _ in range(2))
+    truth[:, :10], prediction[:, :20] = 0, 1
     matrix = ConfusionMatrix(3).update(prediction, truth)
     figure = diagrams.matrix(matrix, "b", labels=("a", "b", "c"))
     counts = matrix.counts.double()

@@ -23,6 +23,12 @@ from tests.tiny import BOXES, Boxes
 PALE = np.arange(166, 256)  # the greys of what is right
 
 
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
 @pytest.fixture
 def shown(monkeypatch):
     """What show has displayed, as (what, metadata)."""
