@@ -50,7 +50,7 @@ def test_a_cell_that_reads_stored_numbers_prints_when_they_were_recorded(path):
         names = READS.findall(cell.source) if cell.cell_type == "code" else []
         said = "".join(output.get("text", "") for output in cell.get("outputs", []))
         for name in names:
-            assert f'segedu.resources.recorded("{name}")' in cell.source
+            assert f'resources.recorded("{name}")' in cell.source
             assert resources.recorded(name) in said, (
                 f"run the lesson again: python -m tools.store_notebooks {path.stem}"
             )
