@@ -108,7 +108,7 @@ def pictures(named: Mapping, *, columns: int | None = None, width: float | None 
     """
     if not named:
         raise ValueError("There is no picture to draw: give {name: picture, …}.")
-    columns = min(columns or _columns(len(named)), len(named))
+    columns = columns or _columns(len(named))
     cells = [(name, _image(picture)) for name, picture in named.items()]
     return _drawn([cells[start : start + columns] for start in range(0, len(cells), columns)], width)
 

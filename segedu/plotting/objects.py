@@ -125,7 +125,7 @@ def instances(
         for name, panel in maps.items()
     }
     if axis is None:
-        columns = min(columns or _columns(len(panels)), len(panels))
+        columns = columns or _columns(len(panels))
         names = list(panels)
         rows = [[(name, tuple(shapes[name])) for name in names[i : i + columns]] for i in range(0, len(names), columns)]
         figure, axes = grid_of(rows, width)

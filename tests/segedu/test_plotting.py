@@ -308,6 +308,15 @@ def test_neighbours_differ_in_colour():
     assert plotting.WRONG not in colours.values() and all(max(to_rgb(c)) > 0.4 for c in colours.values())
 
 
+def test_neighbours_differ_in_colour_where_the_middle_of_one_is_far_away():
+    ids = np.zeros((60, 200), np.int32)
+    ids[0] = 1  # long, its middle far from where 7 touches it; 2 … 6, which have the other colours, are nearer
+    for name in range(2, 7):
+        ids[10 * name - 5, 190:] = name
+    ids[1:4, 195:] = 7
+    assert objects._colours([ids])[7] != objects._colours([ids])[1]
+
+
 def test_an_outline_closes_around_each_part():
     mask = np.zeros((6, 6), np.int32)
     mask[1:3, 1:4] = 1
