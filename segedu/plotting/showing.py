@@ -65,7 +65,7 @@ def encoded(figure: Figure) -> tuple[str, bytes, int]:
     """
     image = _rendered(figure)
     few = _few_colours(np.asarray(image))
-    png = _saved(few, "png", optimize=True) if few else _saved(image, "png")
+    png = _saved(few or image, "png", optimize=True)
     kind, data = "image/png", png
     if few is None and len(png) > _LARGE:
         jpeg = _saved(image, "jpeg", quality=90, optimize=True)
