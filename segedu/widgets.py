@@ -80,7 +80,7 @@ def follow(painter: Scribble, draw: Callable[[list], torch.Tensor | np.ndarray])
             class, say) is told to the reader, and the last picture stays.
 
     Example:
-        >>> follow(painter, lambda strokes: cut_out(image, segment(strokes)))
+        >>> follow(painter, lambda strokes: cut_out(image, segment(strokes)))  # doctest: +SKIP
     """
     picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(width="100%"))
     said = ipywidgets.HTML()

@@ -46,10 +46,13 @@ def chromium() -> str | None:
 def why_not() -> str | None:
     """One line that says what is missing for a test in a browser, or None where nothing is."""
     try:
+        import ipywidgets
         import jupyterlab  # noqa: F401
         import playwright  # noqa: F401
     except ImportError as error:
         return f"the browser tests need {error.name}: pip install -e '.[lab,test]'"
+    if ipywidgets.__version__.startswith("7."):  # as on Colab, whose own page shows them
+        return f"JupyterLab 4 shows widgets of ipywidgets 8, and this is {ipywidgets.__version__}"
     return None if chromium() else "the browser tests need Chromium: apt-get install chromium (or Chrome)"
 
 
