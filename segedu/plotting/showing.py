@@ -54,8 +54,9 @@ def encoded(figure: Figure) -> tuple[str, bytes, int]:
     """What show stores of a figure: kind, bytes, width in CSS pixels. It is closed. Lesson 00.
 
     With 256 colours or fewer, or if 256 come within 8 (of 255) of each, it is a PNG with a palette:
-    line drawings, class maps. Else a lossless PNG, which enlarged pixels make small; but if that
-    takes more than 100 kB and a JPEG of quality 90 less than half of it, the JPEG: photographs.
+    line drawings, class maps. Else a lossless PNG, which enlarged pixels make small; but if it takes
+    more than 100 kB and a JPEG of quality 90 less than two thirds of it, the JPEG: photographs, and
+    grey pictures with noise.
 
     Args:
         figure: any figure of matplotlib.
@@ -67,9 +68,9 @@ def encoded(figure: Figure) -> tuple[str, bytes, int]:
     few = _few_colours(np.asarray(image))
     png = _saved(few or image, "png", optimize=True)
     kind, data = "image/png", png
-    if few is None and len(png) > _LARGE:
+    if len(png) > _LARGE:
         jpeg = _saved(image, "jpeg", quality=90, optimize=True)
-        if len(jpeg) < len(png) / 2:
+        if len(jpeg) < len(png) * 2 / 3:
             kind, data = "image/jpeg", jpeg
     return kind, data, math.ceil(image.width / 2)
 
