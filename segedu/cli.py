@@ -12,7 +12,7 @@ from segedu.datasets import REAL_DATA
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of one command of `segedu`. Lessons 01 and 02 fetch data by it.
+    """The exit code of one command of `segedu`. Lessons 01b and 02 fetch data by it.
 
     Args:
         arguments: the words after `segedu`; None takes those of the command line.

@@ -70,7 +70,7 @@ def augment(
 
 
 def resize(size: tuple[int, int]) -> _Resize:
-    """A transform to one size, called with (image, mask[, instances]). Lesson 01.
+    """A transform to one size, called with (image, mask[, instances]). Lesson 01a.
 
     Args:
         size: (height, width) of what comes out.
@@ -83,7 +83,7 @@ def resize(size: tuple[int, int]) -> _Resize:
 
 
 def check_joint(image: tv_tensors.Image, *masks: tv_tensors.Mask) -> None:
-    """Nothing, if a joint transform will treat image and masks alike. Lesson 01.
+    """Nothing, if a joint transform will treat image and masks alike. Lesson 01a.
 
     Args:
         image: (…, H, W), an Image of torchvision.tv_tensors.

@@ -110,7 +110,7 @@ def overlay(
     opacity: float = 0.5,
     prediction: np.ndarray | torch.Tensor | None = None,
 ) -> Overlay:
-    """The picture with its mask over it, which the reader can fade and look through. Lesson 01.
+    """The picture with its mask over it, which the reader can fade and look through. Lesson 01a.
 
     There is a slider for the opacity, a switch for every class, and a name for every pixel. All of
     it happens in the browser.
@@ -230,7 +230,7 @@ class Scribble(_Figure):
 
 
 class Overlay(_Figure):
-    """A mask over its picture; made by `overlay`. Lesson 01.
+    """A mask over its picture; made by `overlay`. Lesson 01a.
 
     Args:
         image: as in `overlay`.

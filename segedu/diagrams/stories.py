@@ -118,7 +118,7 @@ def draw_content(axis: Axes, value, x: float, y: float, width: float, height: fl
 def split(
     groups: Mapping[str, Sequence[tuple[str, int, int]]], *, unit: str = "frame", title: str | None = None
 ) -> Figure:
-    """A figure of a data split: a line a group (a drive), a block a part of it. Lesson 01.
+    """A figure of a data split: a line a group (a drive), a block a part of it. Lesson 01b.
 
     Args:
         groups: {name: [(part, first, behind the last), …]}: {"drive 1": [("train", 0, 300),

@@ -114,7 +114,7 @@ def pictures(named: Mapping, *, columns: int | None = None, width: float | None 
 
 
 def overlay(image: Any, mask: Any, labels: LabelTable, *, opacity: float = 0.5, axis: Axes | None = None) -> Figure:
-    """A figure of the picture with the class map over it, classes and void named below. Lesson 01.
+    """A figure of the picture with the class map over it, classes and void named below. Lesson 01a.
 
     Args:
         image: (3, H, W) or (1, H, W) in 0…1, or (H, W, 3) uint8.
@@ -139,7 +139,7 @@ def overlay(image: Any, mask: Any, labels: LabelTable, *, opacity: float = 0.5, 
 
 
 def add_legend(figure: Figure, labels: LabelTable, maps: Sequence) -> None:
-    """Name below the figure the classes that occur in the maps, and "void" if it occurs. Lesson 01.
+    """Name below the figure the classes that occur in the maps, and "void" if it occurs. Lesson 01a.
 
     Args:
         figure: any figure.

@@ -37,7 +37,7 @@ def bars(
     ours: str | None = None,
     digits: int = 1,
 ) -> Figure:
-    """A figure of horizontal bars from 0, each with its number at its end. Lesson 01.
+    """A figure of horizontal bars from 0, each with its number at its end. Lesson 01b.
 
     Args:
         values: {name: number}, or {name: {score: number}} for several plots side by side.
