@@ -77,7 +77,7 @@ def test_lesson_00_learns_from_a_stroke_of_the_reader(laboratory):
     (score,) = [index for index, source in enumerate(sources) if "segment(painter.strokes)" in source]
     said = laboratory.printed(page, score)
     assert said.startswith("14 strokes")
-    cell, painter = widget_of(page, sources, "widgets.scribble(")
+    cell, painter = widget_of(page, sources, "painter = widgets.scribble(")
     beside = page.locator(f'.jp-Cell[data-windowed-list-index="{cell}"]')
     beside.get_by_text("Learnt from 14 strokes.").wait_for()
     before, shown = lab.canvas_pixels(painter), beside.locator("img.widget-image").get_attribute("src")
