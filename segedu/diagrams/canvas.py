@@ -11,20 +11,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from segedu.pictures import picture_tensor
-from segedu.plotting import BLUE, GREEN, PURPLE
+from segedu.plotting import look
 
-WIDTH = 760  # CSS pixels: a notebook's column on a laptop
-TITLE, LABEL, SMALL = 11, 9, 8  # points
-INK, GREY, PALE = "#222222", "#6E6E6E", "#E9E9E9"
-RED, AMBER = "#D55E00", "#E69F00"  # Okabe and Ito's vermilion and orange
+WIDTH = look.COLUMN  # CSS pixels: a notebook's column on a laptop
+TITLE, LABEL, SMALL = look.FONT_TITLE, look.FONT_LABEL, look.FONT_SMALL  # points
+INK, GREY, PALE = "#222222", look.GREY, "#E9E9E9"
+RED, AMBER = look.ORANGE, look.AMBER  # Okabe and Ito's vermilion and orange
 TINTS = ("#D6EAF8", "#FBE3C4", "#DDF1E4", "#F3DFEC")  # of numbers in squares: BLUE, AMBER, GREEN, PURPLE in pale
 STRONG_TINTS = ("#9CC9E8", "#F6C995", "#A9DEC9", "#E8C4D8")
-ROLES = {"encoder": BLUE, "decoder": GREEN, "skip": AMBER, "head": PURPLE, "picture": GREY}
+ROLES = {
+    "encoder": look.ENCODER, "decoder": look.DECODER, "skip": look.SKIP, "head": look.HEAD, "picture": look.IN_OUT,
+}  # fmt: skip
 
 
 def sheet(height: float, title: str | None = None, *, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A white figure of width × height CSS pixels and its one axis in these units; the title at the top left."""
-    figure = plt.figure(figsize=(width / 96, height / 96), facecolor="white")
+    figure = plt.figure(figsize=(width / look.CSS, height / look.CSS), facecolor="white")
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
     axis.set_axis_off()

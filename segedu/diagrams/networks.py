@@ -14,7 +14,6 @@ from torch import nn
 
 from segedu.diagrams.canvas import (
     AMBER,
-    GREEN,
     GREY,
     INK,
     RED,
@@ -33,6 +32,7 @@ from segedu.diagrams.trace import measured
 from segedu.labels import CELLS, STREET, LabelTable
 from segedu.models.outputs import class_logits, input_channels
 from segedu.pictures import picture_tensor
+from segedu.plotting import GREEN
 
 COLOURS = {"plain": GREY, "conv": INK, "down": RED, "up": GREEN, "skip": AMBER, "loop": AMBER}
 MEANINGS = {"conv": "convolution", "down": "halve", "up": "enlarge", "skip": "copy", "loop": "copy and add"}

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from segedu.diagrams.canvas import (
     AMBER,
-    GREEN,
     GREY,
     LABEL,
     PALE,
@@ -23,7 +22,7 @@ from segedu.diagrams.canvas import (
     words,
 )
 from segedu.diagrams.convolutions import as_stack
-from segedu.plotting import BLUE, PURPLE
+from segedu.plotting import BLUE, GREEN, PURPLE
 
 STAMPS = (BLUE, AMBER, GREEN, PURPLE)
 

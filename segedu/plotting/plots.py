@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from segedu import statistics
 from segedu.labels import LabelTable
 from segedu.metrics import ConfusionMatrix
 from segedu.plotting.look import (
@@ -142,15 +143,12 @@ def seeds(
     return figure
 
 
-def mean_interval(numbers: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The mean, and half the width of its interval by Student's t; 0 for one number. Lesson 04."""
-    from scipy import stats
-
-    mean, count = float(np.mean(numbers)), len(numbers)
-    if count < 2:
-        return mean, 0.0
-    error = float(np.std(numbers, ddof=1)) / count**0.5
-    return mean, float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+def mean_interval(numbers: np.ndarray) -> tuple[float, float]:
+    """The mean, and half the width of statistics.mean_interval; 0 for one number, which has none. Lesson 04."""
+    if len(numbers) < 2:
+        return float(numbers[0]), 0.0
+    found = statistics.mean_interval(numbers)
+    return found.mean, found.high - found.mean
 
 
 def learning_curves(histories: Mapping, *, smooth: int = 10, baselines: Mapping[str, float] | None = None) -> Figure:
