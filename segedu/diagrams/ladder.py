@@ -57,8 +57,8 @@ def ladder(
     rows = [TOP + row * (tall + 66) for row in range(3)]
     columns = [4 + column * (SIDE + GAP) for column in range(6)]
     figure, axis = sheet(rows[2] + tall + 40, title or "FCN: five poolings down, three ways up")
-    ramp = LinearSegmentedColormap.from_list("", ["white", BLUE])
-    maps = [image, *(pool.mean(0).numpy() for pool in pools)]
+    ramp = LinearSegmentedColormap.from_list("", ["white", BLUE], N=48)  # few shades: the figure stays small
+    maps = [thumbnail(image), *(pool.mean(0).numpy() for pool in pools)]
     for number, drawn in enumerate(maps):
         shape = (image if number == 0 else pools[number - 1]).shape
         place(axis, drawn, columns[number], rows[0], tall, ramp if number else None)
@@ -108,6 +108,12 @@ def climbed(model: nn.Module, image: torch.Tensor) -> tuple[list, list, list]:
 def coloured(scores: torch.Tensor, labels: LabelTable) -> np.ndarray:
     """(H, W, 3) uint8: the class of the largest score in its colour."""
     return labels.palette[scores.argmax(0).numpy()]
+
+
+def thumbnail(image: torch.Tensor) -> np.ndarray:
+    """(H, W, 3) uint8: the picture in 64 colours: so the figure is stored with a palette, a third as large."""
+    pixels = (255 * image).round().byte().permute(1, 2, 0).numpy()
+    return np.asarray(Image.fromarray(pixels).quantize(64, method=Image.Quantize.MAXCOVERAGE).convert("RGB"))
 
 
 def place(axis: Axes, drawn, x: float, y: float, tall: float, ramp=None) -> None:
