@@ -60,6 +60,13 @@ def resized(image: np.ndarray, ids: np.ndarray, size: tuple[int, int] | None) ->
     return (image if image.ndim == 3 else image[..., None]), ids
 
 
+def smaller(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | None:
+    """(height, width) in proportion, the longer one max_side; None where the picture is no larger."""
+    if max_side is None or max(size) <= max_side:
+        return None
+    return tuple(max(1, round(side * max_side / max(size))) for side in size)
+
+
 def resized_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture (H, W) or (H, W, 3) uint8, resized to (height, width) by Pillow's bilinear filter, antialiased."""
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from segedu.datasets.base import SegmentationDataset, check_choice
-from segedu.datasets.files import resized
+from segedu.datasets.files import resized, smaller
 from segedu.datasets.folder_layout import SPLITS, Layout, Pair, look_through, stem
 from segedu.datasets.folder_truth import check_turned, read_picture, read_truth, read_values
 from segedu.datasets.legends import read_legend, table_of
 from segedu.ids import MaskError
-from segedu.inputs import height_and_width
+from segedu.inputs import height_and_width, whole_number
 from segedu.labels import LabelTable
 
 SHARE = 5  # without lists, one group in five is for val
@@ -52,7 +52,8 @@ class PictureFolder(SegmentationDataset):
       class, and no id; small objects lie over large ones).
 
     A legend is a text file in the folder, `labels.txt`, a class a line with or without its colour:
-    "road,128,64,128". All masks are read once, so that whatever does not fit is told at once.
+    "road,128,64,128"; ",thing" behind some says whose objects can be counted. All masks are read
+    once, so that whatever does not fit is told at once.
 
     Args:
         folder: that holds them.
@@ -60,6 +61,8 @@ class PictureFolder(SegmentationDataset):
             else the numbers that occur, and for 0 and 255 background and object.
         size: (height, width) to which pictures are resized, images antialiased, masks nearest;
             None keeps their own, which may differ: then a transform has to make them alike.
+        max_side: pictures whose longer side has more pixels are made smaller, in proportion. None:
+            none is. One of size and max_side is given at most.
         transform: called as transform(image, mask[, instances]); may be random.
         split: "train", "val" or "test"; None: all pictures. Read from folders of these names, or
             from lists `train.txt`, `val.txt`, `test.txt` of names. Without either, one group in
@@ -68,15 +71,18 @@ class PictureFolder(SegmentationDataset):
             are one group and stay in one part: frames of a video, slices of a patient. None: each
             picture is a group.
         instances: whether samples have the ids of objects as their third part.
+        strict: False leaves out what does not fit, and keeps its sentences in `problems`.
 
     Attributes:
         names: of the pictures in the order of the index.
         passed_over: files that are neither pictures nor masks, such as Thumbs.db.
         unlabelled: pictures without a mask, which are left out.
+        problems: one sentence for each thing that does not fit; empty where strict.
 
     Raises:
         FolderError: a MaskError with all `problems`: a mask without its picture, another size, a
-            damaged file, a colour or a class that the legend lacks, …
+            damaged file, a colour or a class that the legend lacks, …; where not strict, only if
+            nothing is left.
         ValueError: for an unknown split or size, an empty part, or a group that matches no name.
 
     Example:
@@ -89,29 +95,32 @@ class PictureFolder(SegmentationDataset):
         *,
         labels: LabelTable | None = None,
         size: tuple[int, int] | None = None,
+        max_side: int | None = None,
         transform: Callable | None = None,
         split: str | None = None,
         group: str | None = None,
         instances: bool = False,
+        strict: bool = True,
     ):
         super().__init__(transform=transform, instances=instances)
         if split is not None:
             check_choice("PictureFolder", "split", split, SPLITS)
+        if size is not None and max_side is not None:
+            raise ValueError(f"size={size} and max_side={max_side} both say how large pictures become; give one.")
         self.folder, self.size = Path(folder), None if size is None else height_and_width(size)
+        self.max_side = None if max_side is None else whole_number(max_side, "max_side", 1)
         found = look_through(self.folder, split)
         found.pairs.sort(key=lambda pair: _in_order(pair.name))
-        self.labels, problems = labels, list(found.problems)
-        self._values = _Values(found.pairs, problems, labels)
+        self.problems, self.passed_over, self.unlabelled = found.problems, found.passed_over, found.unlabelled
+        self._values = _Values(found.pairs, self.problems, labels)
         try:
             self.labels = labels or _labels(found, self._values)
         except MaskError as error:
-            problems.append(str(error))
-        else:
-            problems += self._problems(found.pairs)
-        if problems:
-            raise FolderError(self.folder, problems)
-        self.passed_over, self.unlabelled = found.passed_over, found.unlabelled
-        self._pairs = found.pairs if found.divided or split is None else _part(self.folder, found.pairs, split, group)
+            raise FolderError(self.folder, [*self.problems, str(error)]) from error
+        sound = [pair for pair in found.pairs if self._fits(pair)]
+        if self.problems and (strict or not sound):
+            raise FolderError(self.folder, self.problems)
+        self._pairs = sound if found.divided or split is None else _part(self.folder, sound, split, group)
         self.names = [pair.name for pair in self._pairs]
 
     def __len__(self) -> int:
@@ -121,27 +130,27 @@ class PictureFolder(SegmentationDataset):
         pair = self._pairs[index]
         image = read_picture(pair)
         mask, objects = self._truth(pair, image.shape[:2])
-        image, mask = resized(image, mask, self.size)
+        size = self.size or smaller(image.shape[:2], self.max_side)
+        image, mask = resized(image, mask, size)
         if objects is None:
             return image, mask
-        return image, mask, resized(np.zeros((1, 1), np.uint8), objects, self.size)[1]
+        return image, mask, resized(np.zeros((1, 1), np.uint8), objects, size)[1]
 
     def _truth(self, pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
         return read_truth(pair, self.labels, size, white=self._values.white, of_objects=self._values.of_objects)
 
-    def _problems(self, pairs: list[Pair]) -> list[str]:
-        """A sentence for each picture or mask that does not fit."""
-        found = []
-        for pair in pairs:
-            if pair in self._values.damaged:
-                continue
-            try:
-                image = read_picture(pair)
-                check_turned(pair)
-                self._truth(pair, image.shape[:2])
-            except (OSError, ValueError) as error:
-                found.append(str(error))
-        return found
+    def _fits(self, pair: Pair) -> bool:
+        """Whether picture and mask can be read and fit each other; else a sentence comes to the problems."""
+        if pair in self._values.damaged:  # which is told already
+            return False
+        try:
+            image = read_picture(pair)
+            check_turned(pair)
+            self._truth(pair, image.shape[:2])
+        except (OSError, ValueError) as error:
+            self.problems.append(str(error))
+            return False
+        return True
 
 
 class _Values:

@@ -18,10 +18,10 @@ CHOSEN = (
 )  # fmt: skip
 
 
-def table_of(names: list[str], colours: list[tuple[int, int, int]] | None = None) -> LabelTable:
-    """A label table of these names; without colours, easily told apart. All but "background" are things."""
-    colours = colours or _colours(len(names))
-    return LabelTable(tuple(names), tuple(colours), tuple(name for name in names if name != "background"))
+def table_of(names: list[str], colours=None, things=None) -> LabelTable:
+    """A label table of these names; without colours, easily told apart; without things, all but "background" are."""
+    things = things or [name for name in names if name.lower() != "background"]
+    return LabelTable(tuple(names), tuple(colours or _colours(len(names))), tuple(things))
 
 
 def _colours(count: int) -> list[tuple[int, int, int]]:
@@ -44,10 +44,11 @@ def find_legend(folder: Path) -> Path | None:
 def read_legend(path: Path) -> LabelTable:
     """The label table of a text file: a class a line, in the order of the ids, with or without its colour.
 
-    "road", "road,128,64,128", "128 64 128 road" and a heading such as "name,r,g,b" are read; # begins a remark.
+    "road", "road,128,64,128", "128 64 128 road" and a heading such as "name,r,g,b" are read; # begins a remark. With
+    ",thing" at the end of some lines, those classes have objects that can be counted; else all but background do.
     Raises MaskError that names the line for anything else, and where some lines have a colour and others have none.
     """
-    names, colours = [], []
+    names, colours, things = [], [], []
     text = path.read_bytes().decode("utf-8-sig", "replace")
     for number, line in enumerate(text.splitlines(), 1):
         line = line.split("#")[0].strip()
@@ -61,6 +62,8 @@ def read_legend(path: Path) -> LabelTable:
             parts = [*parts[0].split(), parts[1]]
         numbers = [int(part) for part in parts if part.isdecimal()]
         words = [part for part in parts if not part.isdecimal()]
+        if len(words) == 2 and words[1].lower() in ("thing", "stuff"):
+            things += words[:1] if words.pop().lower() == "thing" else []
         if len(words) != 1 or len(numbers) not in (0, 3):
             raise MaskError(
                 f"{path}, line {number}: {line!r} is no class. A line is a name, or a name with its colour: "
@@ -73,6 +76,6 @@ def read_legend(path: Path) -> LabelTable:
     if not names:
         raise MaskError(f"{path} holds no class. Write one name a line, in the order of the ids: background, road, …")
     try:
-        return table_of(names, colours)
+        return table_of(names, colours, things)
     except ValueError as error:
         raise MaskError(f"{path}: {error}") from error

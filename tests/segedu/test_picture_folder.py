@@ -137,6 +137,14 @@ def test_colours_by_a_legend(tmp_path, legend):
     np.testing.assert_array_equal(pixels(own), truth())
 
 
+def test_a_legend_says_which_classes_are_things(tmp_path):
+    pictures(tmp_path / "images", "a")
+    save(tmp_path / "masks" / "a.png", truth())
+    for text, things in (("sky\nroad\ncar,thing", ("car",)), ("background\nroad\ncar", ("road", "car"))):
+        (tmp_path / "labels.txt").write_text(text)
+        assert PictureFolder(tmp_path).labels.things == things
+
+
 def test_a_legend_of_names_alone_gives_colours_that_differ(tmp_path):
     pictures(tmp_path / "images", "a")
     save(tmp_path / "masks" / "a.png", truth())
@@ -335,6 +343,9 @@ def test_pictures_of_different_sizes_are_kept_or_made_alike(tmp_path):
     save(tmp_path / "masks" / "b.png", truth())
     assert [tuple(mask.shape) for _, mask in PictureFolder(tmp_path)] == [(60, 30), SIZE]
     assert {tuple(mask.shape) for _, mask in PictureFolder(tmp_path, size=(32, 36))} == {(32, 36)}
+    assert [tuple(mask.shape) for _, mask in PictureFolder(tmp_path, max_side=48)] == [(48, 24), SIZE]
+    with pytest.raises(ValueError, match="both say how large"):
+        PictureFolder(tmp_path, size=(32, 36), max_side=48)
 
 
 def test_litter_is_passed_over_and_named(tmp_path):
@@ -456,6 +467,8 @@ def test_all_problems_are_told_at_once(tmp_path):
         assert words in sentence
     with pytest.raises(FolderError, match="has 3 problems:\n- "):
         PictureFolder(tmp_path, labels=ROAD)
+    rest = PictureFolder(tmp_path, labels=ROAD, strict=False)
+    assert rest.names == ["a", "d"] and rest.problems == found
 
 
 def a_mask(tmp_path, values, name="a.png", **options):
