@@ -77,7 +77,7 @@ def stored_ids(file: Decoded, path: Path) -> np.ndarray | Image.Image:
     picture = file.picture
     if name := lossy_encoding(file):
         raise MaskError(
-            f"{path} is a {name}, which keeps no exact values. The ids cannot be had back for certain: "
+            f"{path} is a {name}, which keeps no exact values. The ids cannot be recovered for certain: "
             "export the mask again as PNG."
         )
     if file.pages > 1:
