@@ -21,7 +21,7 @@ SIDE = 320  # pixels of each
 THUMB = 16  # a picture is compared by as many grey values a side
 ALIKE = 0.985  # correlation of these from which on two pictures are called nearly equal
 FLAT = 4.0  # standard deviation of grey values below which a picture has nothing to compare
-HELP = """
+_HELP = """
 Reads every picture and mask of FOLDER (its forms: segedu.datasets.PictureFolder), tells what does not
 fit and the way out, counts classes, and looks for nearly equal pictures in train and val: a score on
 those says nothing of new pictures (lesson 01b). --page writes all masks over their pictures.
@@ -32,7 +32,7 @@ Exit code: 0 where all fits, 1 where something does not.
 def add_to(commands) -> None:
     """The options of this command."""
     command = commands.add_parser(
-        "check", help="look through your pictures and masks", description=HELP,
+        "check", help="look through your pictures and masks", description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument("folder", metavar="FOLDER")

@@ -14,7 +14,7 @@ from segedu.metrics import ConfusionMatrix
 from segedu.training import evaluate
 
 DRAWS = 1000  # of as many pictures as there are, with repetition
-HELP = """
+_HELP = """
 A table of IoU and Dice, class by class. The interval is of the pictures: in 95 of 100 such
 samples of pictures the score would lie in it (1,000 draws with repetition). Pictures that the
 network learnt from make every score too good: --split val, or another folder.
@@ -24,7 +24,7 @@ network learnt from make every score too good: --split val, or another folder.
 def add_to(commands) -> None:
     """The options of this command."""
     command = commands.add_parser(
-        "evaluate", help="score a network on pictures with masks", description=HELP,
+        "evaluate", help="score a network on pictures with masks", description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument(

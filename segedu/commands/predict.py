@@ -24,7 +24,7 @@ from segedu.resources import atomic_write
 WHOLE = 1_500_000  # pixels that are looked at at once; larger pictures tile by tile
 TILE = 1024
 OVERLAY = 1600  # longer side of an overlay
-HELP = """
+_HELP = """
 PICTURE is a file, a folder, or a pattern such as 'photos/*.jpg'. For each, --out gets
   NAME.png           the class ids, a palette PNG that segedu.masks.read_mask reads back
   NAME_overlay.jpg   the classes over the picture, to look at
@@ -37,7 +37,7 @@ A file is written wholly or not at all. Of a TIFF of several pages each page is 
 def add_to(commands) -> None:
     """The options of this command."""
     command = commands.add_parser(
-        "predict", help="segment pictures with a network", description=HELP,
+        "predict", help="segment pictures with a network", description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument(

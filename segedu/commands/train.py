@@ -22,7 +22,7 @@ MODELS = {
 }
 EPOCH = 50  # steps between two validations, at least: an epoch of eight pictures would be one step
 LARGEST = 256  # pixels a side of the windows that are learnt from
-HELP = """
+_HELP = """
 FOLDER holds images/ and masks/ (or another form: segedu.datasets.PictureFolder tells all). Pictures
 larger than --side are made smaller; windows of them, scaled and mirrored at random, are learnt from.
 One group of pictures in five is kept for validation, unless the folder has train and val; the file
@@ -36,7 +36,7 @@ holds the weights that were best there. Ctrl-C ends early and keeps what was lea
 def add_to(commands) -> None:
     """The options of this command."""
     command = commands.add_parser(
-        "train", help="a network from your own pictures", description=HELP,
+        "train", help="a network from your own pictures", description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument(
