@@ -56,6 +56,11 @@ def test_smallnet_lies_about_its_row():
     assert found == pytest.approx(STORED["SmallNet, 125 steps, mean of 3 seeds"], abs=4)
 
 
+def test_the_shipped_unet_has_its_row():
+    found = segedu.evaluate(segedu.load("unet_toystreet"), ToyStreet("test", length=scoreboard.STREETS)).mean_iou()
+    assert 100 * found == pytest.approx(STORED["U-Net as shipped, 500 steps, one seed"], abs=0.1)
+
+
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
     assert scoreboard.rows("01b") == [] and len(scoreboard.rows("02")) == 3
     assert [row.name for row in scoreboard.rows("13")] == [*STORED]
