@@ -56,9 +56,17 @@ def test_smallnet_lies_about_its_row():
     assert found == pytest.approx(STORED["SmallNet, 125 steps, mean of 3 seeds"], abs=4)
 
 
-def test_the_shipped_unet_has_its_row():
-    found = segedu.evaluate(segedu.load("unet_toystreet"), ToyStreet("test", length=scoreboard.STREETS)).mean_iou()
-    assert 100 * found == pytest.approx(STORED["U-Net as shipped, 500 steps, one seed"], abs=0.1)
+@pytest.mark.parametrize(
+    ("file", "row"),
+    [
+        ("fcn32s_toystreet", "FCN-32s, 500 steps, as shipped"),
+        ("fcn8s_toystreet", "FCN-8s, 500 steps, as shipped"),
+        ("unet_toystreet", "U-Net, 500 steps, as shipped"),
+    ],
+)
+def test_the_shipped_networks(file, row):
+    test = ToyStreet("test", length=scoreboard.STREETS)
+    assert 100 * segedu.evaluate(segedu.load(file), test).mean_iou() == pytest.approx(STORED[row], abs=0.1)
 
 
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
