@@ -48,11 +48,11 @@ class Added(UNet):
         self.up.apply(start_gaussian)
 
 
-def street_net(make: Callable[[], nn.Module], seed: int, train: Dataset) -> nn.Module:
-    """A network after 100 steps of four streets, with the loss of lesson 04."""
+def street_net(make: Callable[[], nn.Module], seed: int, train: Dataset, *, steps: int = 100) -> nn.Module:
+    """A network after so many steps of four streets, with the loss of lesson 04."""
     torch.manual_seed(seed)
     net = make()
-    segedu.fit(net, train, loss=weighted_loss(train), seed=seed, **RECIPE)
+    segedu.fit(net, train, loss=weighted_loss(train), seed=seed, **RECIPE | {"steps": steps})
     return net
 
 
@@ -68,6 +68,17 @@ def skips_on_streets() -> Arms:
         return street_scores(street_net(make, seed, train), val, reach=REACH)
 
     return {"no skips": partial(arm, False), "skips": partial(arm, True)}
+
+
+def twice_as_long() -> Arms:
+    """200 steps on streets without skips: do they reach what 100 steps with skips do, "skips" of 06_streets?"""
+    train, val = ToyStreet("train", length=400), ToyStreet("val", length=50, instances=True)
+
+    def arm(seed: int) -> Scores:
+        make = partial(UNet, len(STREET), width=WIDTH, skips=False)
+        return street_scores(street_net(make, seed, train, steps=200), val, reach=REACH)
+
+    return {"no skips, 200 steps": arm}
 
 
 def few_pictures() -> Arms:
@@ -145,11 +156,8 @@ def cell_scores(net: nn.Module, val: ToyCells) -> Scores:
     }  # fmt: skip
 
 
-def parts() -> Arms:
-    """60 steps on rendered membranes: from the paper's form to today's by one change at a time, and other skips.
-
-    All arms behind "+ batch normalisation" differ from it by what their name says, and by nothing else.
-    """
+def on_membranes(steps: int) -> Callable[..., Scores]:
+    """What trains a U-Net for so many steps of four rendered membranes, from a seed, and scores it."""
     cells = {"look": "membranes", "size": CELLS_SIZE}
     train, val = ToyCells("train", length=240, **cells), ToyCells("val", length=30, instances=True, **cells)
 
@@ -157,9 +165,18 @@ def parts() -> Arms:
         torch.manual_seed(seed)
         net = make(2, in_channels=1, width=WIDTH, depth=CELLS_DEPTH, **form)
         net = net if net.padding else Mirrored(net)
-        segedu.fit(net, train, seed=seed, **RECIPE | {"steps": 60})
+        segedu.fit(net, train, seed=seed, **RECIPE | {"steps": steps})
         return cell_scores(net, val)
 
+    return arm
+
+
+def parts() -> Arms:
+    """60 steps on rendered membranes: from the paper's form to today's by one change at a time, and other skips.
+
+    All arms behind "+ batch normalisation" differ from it by what their name says, and by nothing else.
+    """
+    arm = on_membranes(steps=60)
     return {
         "the paper's form": partial(arm, padding=False, batch_norm=False),
         "+ padding": partial(arm, batch_norm=False),
@@ -169,6 +186,12 @@ def parts() -> Arms:
         "no skips, residual blocks": partial(arm, skips=False, residual=True),
         "skips added": partial(arm, make=Added),
     }
+
+
+def ten_times_as_long() -> Arms:
+    """600 steps on rendered membranes, ten times those of 06_parts: does a U-Net without skips catch up?"""
+    arm = on_membranes(steps=600)
+    return {"no skips": partial(arm, skips=False), "skips": arm}
 
 
 def skips_on_membranes() -> Arms:
@@ -193,4 +216,6 @@ EXPERIMENTS = {
     "06_few": few_pictures,
     "06_quarter": quarter_size,
     "06_membranes": skips_on_membranes,
+    "06_long": ten_times_as_long,
+    "06_twice": twice_as_long,
 }

@@ -24,11 +24,12 @@ DEEPEST = 16  # halvings, or convolutions at each size; after 16 halvings a pict
 class PaperUNet(SegmentationModel):
     """U-Net as published: (N, in_channels, 572, 572) in 0…1 → logits (N, num_classes, 388, 388).
 
-    23 convolutions without padding, ReLU, no batch normalisation, dropout ½ at the end of the way
+    23 convolutions without padding, ReLU, no batch normalisation, dropout at the end of the way
     down: 31,030,658 parameters with one channel in and two classes. Other sizes: see `output_size`.
     The paper does not say how grey values come in; (grey − ½)/¼ gives them about the unit variance
-    that its initial weights are meant to keep. The authors' release differs from the figure in one
-    more ReLU, after each transposed convolution. Lesson 06.
+    that its initial weights are meant to keep. Nor does it say how much is dropped: ½ is the
+    authors' release's, which differs from the figure in one more ReLU, after each transposed
+    convolution. Lesson 06.
 
     Args:
         num_classes: Scores of each pixel.

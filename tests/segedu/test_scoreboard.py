@@ -56,11 +56,17 @@ def test_smallnet_lies_about_its_row():
     assert found == pytest.approx(STORED["SmallNet, 125 steps, mean of 3 seeds"], abs=4)
 
 
-@pytest.mark.parametrize("version", ["32s", "8s"])
-def test_the_shipped_fcns(version):
+@pytest.mark.parametrize(
+    ("file", "row"),
+    [
+        ("fcn32s_toystreet", "FCN-32s, 500 steps, as shipped"),
+        ("fcn8s_toystreet", "FCN-8s, 500 steps, as shipped"),
+        ("unet_toystreet", "U-Net, 500 steps, as shipped"),
+    ],
+)
+def test_the_shipped_networks(file, row):
     test = ToyStreet("test", length=scoreboard.STREETS)
-    found = 100 * segedu.evaluate(segedu.load(f"fcn{version}_toystreet"), test).mean_iou()
-    assert found == pytest.approx(STORED[f"FCN-{version}, 500 steps, as shipped"], abs=0.1)
+    assert 100 * segedu.evaluate(segedu.load(file), test).mean_iou() == pytest.approx(STORED[row], abs=0.1)
 
 
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
