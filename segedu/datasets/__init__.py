@@ -5,10 +5,11 @@ from segedu.datasets.davis import DAVIS, Davis
 from segedu.datasets.membranes import MEMBRANES, Membranes
 from segedu.datasets.nuclei import NUCLEI, Nuclei
 from segedu.datasets.photographs import Photographs
+from segedu.datasets.texturemosaic import TextureMosaic
 from segedu.datasets.toycells import ToyCells
 from segedu.datasets.toystreet import ToyStreet
 
-__all__ = ["CamVid", "Davis", "Membranes", "Nuclei", "Photographs", "ToyCells", "ToyStreet"]
+__all__ = ["CamVid", "Davis", "Membranes", "Nuclei", "Photographs", "TextureMosaic", "ToyCells", "ToyStreet"]
 
 # What `segedu data` lists and fetches, by name.
 REAL_DATA = {data.name: data for data in (CAMVID, DAVIS, MEMBRANES, NUCLEI)}
