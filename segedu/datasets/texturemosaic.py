@@ -1,4 +1,4 @@
-"""TextureMosaic: photographs of brick, grass and gravel, cut into random regions; only what lies around a pixel tells."""
+"""TextureMosaic: photographed brick, grass and gravel, cut into random regions; only what lies around a pixel tells."""
 
 from __future__ import annotations
 
