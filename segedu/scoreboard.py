@@ -27,8 +27,10 @@ ROWS = (
     Row("02", "the average street", 22.3),
     Row("02", "frosted glass (it knows the truth)", 43.5),
     Row("04", "SmallNet, 125 steps, mean of 3 seeds", 45.2),
-    Row("08", "DeepLab LargeFOV, shipped, 500 steps", 41.5),
-    Row("08", "DeepLab v3+, shipped, 500 steps", 52.8),
+    Row("05", "FCN-32s, 500 steps, as shipped", 38.9),
+    Row("05", "FCN-8s, 500 steps, as shipped", 51.4),
+    Row("08", "DeepLab LargeFOV, 500 steps, as shipped", 41.5),
+    Row("08", "DeepLab v3+, 500 steps, as shipped", 52.8),
 )
 
 

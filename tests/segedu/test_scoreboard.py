@@ -56,11 +56,18 @@ def test_smallnet_lies_about_its_row():
     assert found == pytest.approx(STORED["SmallNet, 125 steps, mean of 3 seeds"], abs=4)
 
 
+@pytest.mark.parametrize("version", ["32s", "8s"])
+def test_the_shipped_fcns(version):
+    test = ToyStreet("test", length=scoreboard.STREETS)
+    found = 100 * segedu.evaluate(segedu.load(f"fcn{version}_toystreet"), test).mean_iou()
+    assert found == pytest.approx(STORED[f"FCN-{version}, 500 steps, as shipped"], abs=0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "row"), [("largefov", "LargeFOV"), ("v3plus", "v3+")])
 def test_the_shipped_deeplabs(file, row):
     found = segedu.evaluate(segedu.load(f"deeplab_{file}_toystreet"), ToyStreet("test", length=scoreboard.STREETS))
-    assert 100 * found.mean_iou() == pytest.approx(STORED[f"DeepLab {row}, shipped, 500 steps"], abs=0.3)
+    assert 100 * found.mean_iou() == pytest.approx(STORED[f"DeepLab {row}, 500 steps, as shipped"], abs=0.3)
 
 
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
