@@ -30,6 +30,8 @@ ROWS = (
     Row("05", "FCN-32s, 500 steps, as shipped", 38.9),
     Row("05", "FCN-8s, 500 steps, as shipped", 51.4),
     Row("06", "U-Net, 500 steps, as shipped", 42.4),
+    Row("08", "DeepLab LargeFOV, 500 steps, as shipped", 41.5),
+    Row("08", "DeepLab v3+, 500 steps, as shipped", 52.8),
 )
 
 

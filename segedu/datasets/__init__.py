@@ -6,11 +6,13 @@ from segedu.datasets.folder import FolderError, PictureFolder
 from segedu.datasets.membranes import MEMBRANES, Membranes
 from segedu.datasets.nuclei import NUCLEI, Nuclei
 from segedu.datasets.photographs import Photographs
+from segedu.datasets.texturemosaic import TextureMosaic
 from segedu.datasets.toycells import ToyCells
 from segedu.datasets.toystreet import ToyStreet
 
 __all__ = [
-    "CamVid", "Davis", "FolderError", "Membranes", "Nuclei", "Photographs", "PictureFolder", "ToyCells", "ToyStreet",
+    "CamVid", "Davis", "FolderError", "Membranes", "Nuclei", "Photographs", "PictureFolder", "TextureMosaic",
+    "ToyCells", "ToyStreet",
 ]  # fmt: skip
 
 # What `segedu data` lists and fetches, by name.

@@ -69,6 +69,13 @@ def test_the_shipped_networks(file, row):
     assert 100 * segedu.evaluate(segedu.load(file), test).mean_iou() == pytest.approx(STORED[row], abs=0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "row"), [("largefov", "LargeFOV"), ("v3plus", "v3+")])
+def test_the_shipped_deeplabs(file, row):
+    found = segedu.evaluate(segedu.load(f"deeplab_{file}_toystreet"), ToyStreet("test", length=scoreboard.STREETS))
+    assert 100 * found.mean_iou() == pytest.approx(STORED[f"DeepLab {row}, 500 steps, as shipped"], abs=0.3)
+
+
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
     assert scoreboard.rows("01b") == [] and len(scoreboard.rows("02")) == 3
     assert [row.name for row in scoreboard.rows("13")] == [*STORED]
