@@ -1,4 +1,4 @@
-"""Lesson 07: do thirty pictures still do the work of three hundred when the network learns longer? Run by results.py."""
+"""Lesson 07: do thirty pictures do the work of three hundred when the network learns longer? Run by results.py."""
 
 from __future__ import annotations
 
