@@ -78,14 +78,11 @@ def weight_maps() -> Arms:
     """Is it the weight in the gaps, or the weight of background? And what does equation 2 teach as it is printed?"""
     train = ToyCells("train", length=200, size=SIZE, instances=True)
     val = ToyCells("val", size=SIZE, instances=True)
-    gaps, balanced = samples(train, class_weights=EQUAL), samples(train, class_weights=BALANCE)
     arms = {
-        "line, even": evenly(gaps),
-        "line, even and w_c": evenly(balanced),
+        "line, even": evenly(samples(train, class_weights=EQUAL)),
+        "line, even and w_c": evenly(samples(train, class_weights=BALANCE)),
         "as they are, as printed": printed_samples(train, cut=False),
         "line, as printed": printed_samples(train, cut=True),
-        "line, w0 and w_c": balanced,
-        "line, w0": gaps,
     }
 
     def arm(made: Samples, seed: int) -> Scores:
