@@ -4,7 +4,7 @@
     python -m benchmarks --check [FILE ...]
     python -m benchmarks --shown-equal "how it was shown" [FILE ...]
 
-`results` and `weights` make what the lessons and the package ship, so they run only when they are named:
+`cat`, `results` and `weights` make what the lessons and the package ship, so they run only when they are named:
 make bench ARGS="results 04_leak". What they make is a change of the project: look at it before you commit it.
 --check runs one arm of each file in data/results anew, and --shown-equal says of files whose modules have changed that
 their numbers have not: see checking.py.
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MAKERS = {"results", "weights"}
+MAKERS = {"cat", "results", "weights"}
 
 scripts = {script.stem for script in HERE.glob("[a-z]*.py") if "__main__" in script.read_text(encoding="utf-8")}
 name, *arguments = sys.argv[1:] or [""]

@@ -19,7 +19,7 @@ from segedu.masks import separate
 from segedu.models import QuickUNet
 
 SIZE = (96, 96)
-CUT = {"neck": 0.02, "smallest": 5}  # for watersheds; chosen on pictures like those that are learnt from
+CUT = {"min_dip": 0.02, "min_size": 5}  # for watersheds; chosen on pictures like those that are learnt from
 STEPS = 200
 W0, SIGMA = 10.0, 3.0  # sigma in pixels of these small pictures: it must reach across a line of two
 BALANCE = (1.0, 3.0)  # w_c of background and cells: with the gaps, both then weigh about the same

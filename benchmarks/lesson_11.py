@@ -2,7 +2,7 @@
 
 A network learns one of three truths: "plain" (cell or not), "line" (touching cells parted by background, with border
 weights) or "border" (a third class where cells touch). Its maps become objects by one of several ways; the arms of one
-truth look at the same network. Widths, necks and smallest sizes were chosen on pictures like those that are learnt
+truth look at the same network. Widths, necks and min_size sizes were chosen on pictures like those that are learnt
 from, none of which is scored: ToyCells("train", seed=1), and the tenth of the nuclei's folder train that is "val".
 """
 
@@ -27,7 +27,7 @@ from benchmarks.weighing import border_weighted
 from segedu import losses, metrics
 from segedu.datasets import Nuclei, ToyCells
 from segedu.inference import evaluation_mode
-from segedu.inference.instances import by_watershed
+from segedu.inference.instances import objects_by_watershed
 from segedu.labels import CELLS, LabelTable
 from segedu.masks import border_classes
 from segedu.metrics.objects import overlap
@@ -42,11 +42,11 @@ Reader = Callable[[torch.Tensor], Found]  # of one picture (1, H, W)
 # Ways from a picture to objects
 
 
-def components(net: nn.Module, image: torch.Tensor, *, smallest: int) -> Found:
+def components(net: nn.Module, image: torch.Tensor, *, min_size: int) -> Found:
     """The connected parts of the foreground, and the mean probability of each."""
     with evaluation_mode(net), torch.inference_mode():
         cell = net(image[None]).softmax(1)[0, 1].numpy()
-    parts = without_small(ndimage.label(cell > 0.5)[0], smallest)
+    parts = without_small(ndimage.label(cell > 0.5)[0], min_size)
     sums, pixels = np.bincount(parts.ravel(), cell.ravel()), np.bincount(parts.ravel())
     return parts, {part: sums[part] / pixels[part] for part in np.unique(parts[parts > 0]).tolist()}
 
@@ -63,14 +63,14 @@ def otsu(image: torch.Tensor) -> np.ndarray:
     return bright if bright.mean() <= 0.5 else ~bright
 
 
-def otsu_components(image: torch.Tensor, *, smallest: int) -> Found:
+def otsu_components(image: torch.Tensor, *, min_size: int) -> Found:
     """The connected parts of what Otsu's threshold finds."""
-    return equally_sure(without_small(ndimage.label(otsu(image))[0], smallest))
+    return equally_sure(without_small(ndimage.label(otsu(image))[0], min_size))
 
 
 def otsu_watershed(image: torch.Tensor, **options) -> Found:
     """What Otsu's threshold finds, cut by the watershed of distances."""
-    return equally_sure(by_watershed(otsu(image).astype(np.uint8), [1], **options))
+    return equally_sure(objects_by_watershed(otsu(image).astype(np.uint8), [1], **options))
 
 
 def equally_sure(parts: np.ndarray) -> Found:
@@ -107,9 +107,9 @@ def object_scores(read: Reader, pictures: Dataset) -> Scores:
 # The experiments: each gives {arm: function of a seed → scores}
 
 
-def arms_of(network: Callable[[str, int], nn.Module], pictures: Dataset, *, neck: float, smallest: int) -> Arms:
+def arms_of(network: Callable[[str, int], nn.Module], pictures: Dataset, *, min_dip: float, min_size: int) -> Arms:
     """An arm for each truth and way; those of Otsu's threshold learn nothing, so that every seed is the same."""
-    parts, cut = {"smallest": smallest}, {"smallest": smallest, "neck": neck}
+    parts, cut = {"min_size": min_size}, {"min_size": min_size, "min_dip": min_dip}
     untrained = {
         "Otsu, components": partial(otsu_components, **parts),
         "Otsu, watershed": partial(otsu_watershed, **cut),
@@ -118,7 +118,7 @@ def arms_of(network: Callable[[str, int], nn.Module], pictures: Dataset, *, neck
         "plain, components": ("plain", partial(components, **parts)),
         "plain, watershed": ("plain", partial(watershed_of, **cut)),
         "line, components": ("line", partial(components, **parts)),
-        "line, watershed": ("line", partial(watershed_of, gap=2, **cut)),
+        "line, watershed": ("line", partial(watershed_of, border_width=2, **cut)),
         "border class": ("border", partial(watershed_of, labels=BORDERED, **parts)),
     }
 
@@ -197,7 +197,7 @@ def real_nuclei() -> Arms:
         segedu.fit(net, train, loss=of_truth[truth], seed=seed, **recipe)
         return net
 
-    return arms_of(network, test, neck=0.15, smallest=40)
+    return arms_of(network, test, min_dip=0.15, min_size=40)
 
 
 EXPERIMENTS = {"11_drawn": drawn_cells, "11_nuclei": real_nuclei}

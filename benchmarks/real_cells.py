@@ -77,21 +77,21 @@ class Task:
     batch: int
     sigma: float
     class_weights: tuple[float, float]  # of background and cells, about 1 / √share
-    smallest: int  # pixels: one in a hundred of the cells that are learnt from has fewer
+    min_size: int  # pixels: one in a hundred of the cells that are learnt from has fewer
 
 
 def membranes() -> Task:
     """Cells between membranes, in electron micrographs."""
     options = {"instances": True, "transform": pieces(192)}
     test = Membranes("val", instances=True, transform=stretched)
-    return Task(Membranes("train", **options), test, batch=4, sigma=5, class_weights=(2.1, 1.1), smallest=8)
+    return Task(Membranes("train", **options), test, batch=4, sigma=5, class_weights=(2.1, 1.1), min_size=8)
 
 
 def nuclei() -> Task:
     """Nuclei in photographs through a microscope."""
     parts = [Nuclei(split, instances=True, transform=pieces(128)) for split in ("train", "val")]
     test = Nuclei("test", instances=True, transform=stretched)
-    return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5), smallest=21)
+    return Task(Named(parts), test, batch=8, sigma=3, class_weights=(1.1, 2.5), min_size=21)
 
 
 def smp_unet() -> Peer:
@@ -130,13 +130,13 @@ ARMS = {
 }
 
 
-def scores(model: nn.Module, test: Dataset, smallest: int) -> Scores:
+def scores(model: nn.Module, test: Dataset, min_size: int) -> Scores:
     """mean_iou of the two classes; of connected parts of the cells: CellScores, and the mean Rand error a picture."""
     matrix, table, rand = metrics.ConfusionMatrix(2), CellScores(), []
     with evaluation_mode(model), torch.inference_mode():
         for image, mask, instances in test:
             prediction = model(image[None]).argmax(1)[0]
-            parts = without_small(ndimage.label(prediction.numpy())[0], smallest)
+            parts = without_small(ndimage.label(prediction.numpy())[0], min_size)
             matrix.update(prediction, mask)
             table.update(parts, instances.numpy())
             rand.append(metrics.rand_error(torch.from_numpy(parts), instances))
@@ -155,7 +155,7 @@ def run(arm: Arm, task: Task, seconds: float, seed: int) -> Scores:
         pictures = fit_for(seconds, model, task.train, **recipe).pictures
     parameters = sum(parameter.numel() for parameter in model.parameters())
     told = {"parameters": parameters, "pieces_per_second": round(pictures / seconds, 1)}
-    return told | scores(model, task.test, task.smallest)
+    return told | scores(model, task.test, task.min_size)
 
 
 def table(stored: dict) -> str:

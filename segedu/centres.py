@@ -112,7 +112,7 @@ def find_centres(heat: np.ndarray | torch.Tensor, *, threshold: float = 0.1, win
     return np.array(first, np.int64).reshape(-1, 2)
 
 
-def group(
+def group_pixels(
     centres: np.ndarray | torch.Tensor, offsets: np.ndarray | torch.Tensor, foreground: np.ndarray | torch.Tensor
 ) -> np.ndarray:
     """(H, W) int32: k + 1 where a pixel's arrow ends nearest to centre k. Lesson 12.

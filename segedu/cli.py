@@ -1,4 +1,4 @@
-"""The command `segedu`: data list | data fetch."""
+"""The command `segedu`: check | train | evaluate | predict | data list | data fetch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from segedu import download, resources
+from segedu.commands import check, evaluate, predict, train
 from segedu.datasets import REAL_DATA
 
 
@@ -18,24 +19,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `segedu`; None takes those of the command line.
 
     Returns:
-        0; 2 for a mistake or a missing file, told in words on stderr; 130 for Ctrl-C.
+        0; 1 where `check` or `predict` found something wrong, which is told; 2 for a mistake or a
+        missing file, told in words on stderr; 130 for Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (OSError, ValueError) as error:
         print(f"segedu: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("segedu: stopped.", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="segedu", description="Image segmentation from the command line.")
     parser.add_argument("--version", action="version", version=f"segedu {importlib.metadata.version('segedu')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (check, train, evaluate, predict):
+        command.add_to(commands)
 
     data = commands.add_parser("data", help="real data sets: which there are, and fetching one")
     actions = data.add_subparsers(metavar="ACTION", required=True)

@@ -147,11 +147,12 @@ def sliders(draw: Callable[..., Figure], **ranges: tuple[float, float, float]) -
     """
     controls = {name: _slider(name, *limits) for name, limits in ranges.items()}
     # Not ipywidgets.interactive: its Output draws by a kernel's display only, and holds no picture without one.
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
 
     def redraw(_change=None) -> None:
         figure, file = draw(**{name: control.value for name, control in controls.items()}), io.BytesIO()
-        figure.savefig(file, format="png", dpi=96)
+        figure.savefig(file, format="png", dpi=192)
+        picture.layout.width = f"{round(96 * figure.get_figwidth())}px"  # else the box stretches it to the page's
         plt.close(figure)
         picture.value = file.getvalue()
 

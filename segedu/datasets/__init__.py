@@ -2,13 +2,16 @@
 
 from segedu.datasets.camvid import CAMVID, CamVid
 from segedu.datasets.davis import DAVIS, Davis
+from segedu.datasets.folder import FolderError, PictureFolder
 from segedu.datasets.membranes import MEMBRANES, Membranes
 from segedu.datasets.nuclei import NUCLEI, Nuclei
 from segedu.datasets.photographs import Photographs
 from segedu.datasets.toycells import ToyCells
 from segedu.datasets.toystreet import ToyStreet
 
-__all__ = ["CamVid", "Davis", "Membranes", "Nuclei", "Photographs", "ToyCells", "ToyStreet"]
+__all__ = [
+    "CamVid", "Davis", "FolderError", "Membranes", "Nuclei", "Photographs", "PictureFolder", "ToyCells", "ToyStreet",
+]  # fmt: skip
 
 # What `segedu data` lists and fetches, by name.
 REAL_DATA = {data.name: data for data in (CAMVID, DAVIS, MEMBRANES, NUCLEI)}

@@ -26,10 +26,14 @@ def read_grey(path: Path, fetch_hint: str) -> np.ndarray:
 
 def read_colours(path: Path, fetch_hint: str) -> np.ndarray:
     """(H, W, 3) uint8: the picture's colours; a grey one has three equal channels. Else as read_grey."""
-    file = _read(path, fetch_hint)
-    if file.picture.mode in ("I", "F") or file.picture.mode.startswith("I;16"):
-        return np.repeat(_eight_bits(np.array(file.picture), path)[..., None], 3, axis=2)
-    return np.array(file.picture.convert("RGB"))
+    return colours(_read(path, fetch_hint).picture, path)
+
+
+def colours(picture: Image.Image, path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 of a picture that has been read from this file; ValueError as in read_grey."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return np.repeat(_eight_bits(np.array(picture), path)[..., None], 3, axis=2)
+    return np.array(picture.convert("RGB"))
 
 
 def read_ids(path: Path, image_path: Path, fetch_hint: str) -> np.ndarray:
@@ -56,23 +60,35 @@ def resized(image: np.ndarray, ids: np.ndarray, size: tuple[int, int] | None) ->
     return (image if image.ndim == 3 else image[..., None]), ids
 
 
+def smaller(size: tuple[int, int], max_side: int | None) -> tuple[int, int] | None:
+    """(height, width) in proportion, the longer one max_side; None where the picture is no larger."""
+    if max_side is None or max(size) <= max_side:
+        return None
+    return tuple(max(1, round(side * max_side / max(size))) for side in size)
+
+
 def resized_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture (H, W) or (H, W, 3) uint8, resized to (height, width) by Pillow's bilinear filter, antialiased."""
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def _read(path: Path, fetch_hint: str) -> Decoded:
-    """The one upright picture of a file; ValueError for 16 bits a colour of which Pillow would keep nothing."""
+    """The one upright picture of a file; errors as in read_grey."""
     file = _opened(path, fetch_hint)
     check_upright(file, path)
     if file.pages > 1 and file.picture.format == "TIFF":
         raise ValueError(f"{path} holds {file.pages} pages; a picture is one. Write each into a file of its own.")
+    check_depth(file, path)
+    return file
+
+
+def check_depth(file: Decoded, path: Path) -> None:
+    """ValueError for 16 bits a colour of which so few are used that the upper 8, which Pillow keeps, are black."""
     if ";16" in file.stored and not file.picture.mode.startswith("I") and np.max(file.picture) < 16:
         raise ValueError(
             f"{path} has 16 bits a colour, but uses 12 of them at most, and would be black. Multiply all pictures of "
             "the set by 16 (12 bits) or 256 (8 bits), or write them with 8 bits a colour."
         )
-    return file
 
 
 def _opened(path: Path, fetch_hint: str) -> Decoded:

@@ -2,6 +2,7 @@
 
 from segedu.diagrams.convolutions import convolution, dilation
 from segedu.diagrams.fields import receptive_field
+from segedu.diagrams.ladder import ladder
 from segedu.diagrams.networks import network
 from segedu.diagrams.resizing import pooling, transposed_convolution
 from segedu.diagrams.scores import band, iou, matrix
@@ -15,6 +16,7 @@ __all__ = [
     "descent",
     "dilation",
     "iou",
+    "ladder",
     "matrix",
     "network",
     "pipeline",

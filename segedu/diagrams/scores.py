@@ -154,9 +154,9 @@ def matrix(
             words(axis, left + (number + 0.5) * wide, top - 9, name)
     hit, row_sum, column_sum = int(counts[here, here]), int(counts[here].sum()), int(counts[:, here].sum())
     x, y = left + size * wide + 36, scores_top + 10
-    score(axis, x, y, "recall", hit, row_sum, "both, of the whole row")
-    score(axis, x, y + 64, "precision", hit, column_sum, "both, of the whole column")
-    score(axis, x, y + 128, "IoU", hit, row_sum + column_sum - hit, "both, of all coloured")
+    score(axis, x, y, "recall", hit, row_sum, "right, of the whole row")
+    score(axis, x, y + 64, "precision", hit, column_sum, "right, of the whole column")
+    score(axis, x, y + 128, "IoU", hit, row_sum + column_sum - hit, "right, of all coloured")
     return figure
 
 

@@ -3,12 +3,19 @@
 From below: `tiles` (how a large picture is cut), `semantic`, `instances`; `tracking` needs maps of ids only.
 """
 
-from segedu.inference.instances import Instances, by_watershed, instance_segmentation, split_by_distance
+from segedu.inference.instances import Instances, instance_segmentation, objects_by_watershed, split_by_distance
 from segedu.inference.semantic import evaluation_mode, predict_logits, semantic_segmentation
 from segedu.inference.tracking import track
 from segedu.pictures import picture_tensor
 
 __all__ = [
-    "Instances", "by_watershed", "evaluation_mode", "instance_segmentation", "picture_tensor", "predict_logits",
-    "semantic_segmentation", "split_by_distance", "track",
+    "Instances",
+    "evaluation_mode",
+    "instance_segmentation",
+    "objects_by_watershed",
+    "picture_tensor",
+    "predict_logits",
+    "semantic_segmentation",
+    "split_by_distance",
+    "track",
 ]  # fmt: skip

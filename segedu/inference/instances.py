@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from segedu.centres import find_centres, group
+from segedu.centres import find_centres, group_pixels
 from segedu.ids import class_ids
 from segedu.inference.semantic import AnyPicture, evaluation_mode, maps_by_tile
 from segedu.inputs import number_within, whole_number
@@ -45,9 +45,9 @@ def instance_segmentation(
     *,
     method: str = "watershed",
     labels: LabelTable | None = None,
-    gap: int = 0,
-    neck: float = 0.15,
-    smallest: int = 1,
+    border_width: int = 0,
+    min_dip: float = 0.15,
+    min_size: int = 1,
     tile: int | tuple[int, int] | None = None,
     margin: int | None = None,
     return_scores: bool = False,
@@ -69,12 +69,12 @@ def instance_segmentation(
             of its pixels.
         labels: says which classes are things. None: the model's own `.labels`; without those, two
             classes are background and thing.
-        gap: for a network that has learnt a line of background between touching objects
+        border_width: for a network that has learnt a line of background between touching objects
             (masks.separate; 2 pixels in ToyCells and Nuclei): gaps up to this width, an even
             number, are shared out among the objects beside them.
-        neck: where "watershed" splits, 0…1, as in split_by_distance: less for dense heaps, more for
-            rough outlines.
-        smallest: components of fewer pixels, before gaps and borders are shared out, are no
+        min_dip: where "watershed" splits, 0…1, as in split_by_distance: less for dense heaps, more
+            for rough outlines.
+        min_size: components of fewer pixels, before gaps and borders are shared out, are no
             objects. Their pixels go to the object that they touch; without one they have no id, and
             keep their class. For "watershed".
         tile: as in semantic_segmentation. Only the network works tile by tile; objects are made
@@ -84,8 +84,8 @@ def instance_segmentation(
 
     Raises:
         TypeError: labels that are no LabelTable; else as semantic_segmentation.
-        ValueError: an unknown method, a model without centres, a neck outside 0…1, or nothing says
-            which classes are things; else as semantic_segmentation.
+        ValueError: an unknown method, a model without centres, a min_dip outside 0…1, or nothing
+            says which classes are things; else as semantic_segmentation.
 
     Source:
         "centres": Panoptic-DeepLab (arXiv 1911.10194, section 3.2). "watershed": as
@@ -99,8 +99,8 @@ def instance_segmentation(
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(METHODS)}.")
-    neck = _checked_share(neck)
-    gap, smallest = whole_number(gap, "gap", 0), whole_number(smallest, "smallest", 0)
+    min_dip = _checked_share(min_dip)
+    border_width, min_size = whole_number(border_width, "border_width", 0), whole_number(min_size, "min_size", 0)
     if labels is not None and not isinstance(labels, LabelTable):
         raise TypeError(f"labels= takes a segedu.labels.LabelTable, whose `things` say what to count, got {labels!r}.")
     picture = Picture(image, input_channels(model))
@@ -119,23 +119,25 @@ def instance_segmentation(
                 heat[place], offsets[:, *place] = rest[0].cpu().numpy(), rest[1:].cpu().numpy()
     things, border = _things(labels or _own_table(model), logits.shape[1])
     if method == "watershed":
-        ids = by_watershed(classes, things, border=border, gap=gap, neck=neck, smallest=smallest)
+        ids = objects_by_watershed(
+            classes, things, border=border, border_width=border_width, min_dip=min_dip, min_size=min_size
+        )
         found = _describe(ids, classes, certainty, things)
     else:
         centres = find_centres(heat)
-        ids = group(centres, offsets, np.isin(classes, things))
+        ids = group_pixels(centres, offsets, np.isin(classes, things))
         found = _describe(ids, classes, certainty, things, peaks=heat[tuple(centres.T)])
     return found if return_scores else found.ids
 
 
-def by_watershed(
+def objects_by_watershed(
     classes: np.ndarray | torch.Tensor,
     things: Iterable[int],
     *,
     border: int | None = None,
-    gap: int = 0,
-    neck: float = 0.15,
-    smallest: int = 1,
+    border_width: int = 0,
+    min_dip: float = 0.15,
+    min_size: int = 1,
 ) -> np.ndarray:
     """(H, W) int32 object ids of a map of class ids, 0 for none. Lesson 11.
 
@@ -144,21 +146,21 @@ def by_watershed(
         things: the class ids whose objects are wanted, such as [1].
         border: the class that stands between touching objects; None: there is none, and each class
             is split where it is narrow.
-        gap: width in pixels of the gaps that are shared out, as in instance_segmentation.
-        neck: 0…1, as in split_by_distance.
-        smallest: components of fewer pixels are no objects, as in instance_segmentation.
+        border_width: width in pixels of the gaps that are shared out, as in instance_segmentation.
+        min_dip: 0…1, as in split_by_distance.
+        min_size: components of fewer pixels are no objects, as in instance_segmentation.
 
     Returns:
-        The ids are 1 … n; with `smallest` some of them may be missing.
+        The ids are 1 … n; with `min_size` some of them may be missing.
 
     Raises:
         MaskError: a map that holds no ids.
-        TypeError, ValueError: things that are no list of class ids, a neck outside 0…1, a gap, a
-            border or a size that is no whole number ≥ 0.
+        TypeError, ValueError: things that are no list of class ids, a min_dip outside 0…1, a
+            border, a width or a size that is no whole number ≥ 0.
     """
-    _checked_share(neck)
-    classes, gap = class_ids(classes), whole_number(gap, "gap", 0)
-    smallest = whole_number(smallest, "smallest", 0)
+    _checked_share(min_dip)
+    classes, border_width = class_ids(classes), whole_number(border_width, "border_width", 0)
+    min_size = whole_number(min_size, "min_size", 0)
     if isinstance(things, str) or not isinstance(things, Iterable):
         raise TypeError(f"things={things!r} should be a list of class ids, such as [1].")
     things = [whole_number(class_id, "things", 0) for class_id in things]
@@ -170,12 +172,12 @@ def by_watershed(
     ids = np.zeros(classes.shape, np.int32)
     for class_id in things:
         mask = classes == class_id
-        found = split_by_distance(mask, neck=neck) if border is None else ndimage.label(mask, EVERY_NEIGHBOUR)[0]
-        counted = mask & (np.bincount(found.ravel()) >= smallest)[found]
+        found = split_by_distance(mask, min_dip=min_dip) if border is None else ndimage.label(mask, EVERY_NEIGHBOUR)[0]
+        counted = mask & (np.bincount(found.ravel()) >= min_size)[found]
         ids[counted] = found[counted] + ids.max(initial=0)
     shared_out = np.isin(classes, things)
-    if gap:
-        reach = (gap + 1) // 2
+    if border_width:
+        reach = (border_width + 1) // 2
         closed = ndimage.binary_closing(np.pad(shared_out, reach), EVERY_NEIGHBOUR, reach)
         shared_out = shared_out | closed[reach:-reach, reach:-reach]
     if border is not None:
@@ -184,17 +186,17 @@ def by_watershed(
     return watershed(away, ids, EVERY_NEIGHBOUR, mask=shared_out).astype(np.int32)
 
 
-def split_by_distance(foreground: np.ndarray | torch.Tensor, *, neck: float = 0.15) -> np.ndarray:
+def split_by_distance(foreground: np.ndarray | torch.Tensor, *, min_dip: float = 0.15) -> np.ndarray:
     """(H, W) int32 ids of objects: a map's components, split where they are narrow. Lesson 11.
 
     The distance of each pixel to the background has a summit in the middle of an object and a
     saddle where two objects touch. Two summits stay apart if the way from one to the other goes
-    down by the share `neck` of the lower one, or more; water that rises from the summits, turned
+    down by the share `min_dip` of the lower one, or more; water that rises from the summits, turned
     upside down, then divides the pixels. The picture's edge is no background.
 
     Args:
         foreground: (H, W) boolean, the pixels of objects.
-        neck: 0…1, a share and not a number of pixels, so that it works alike for small and large
+        min_dip: 0…1, a share and not a number of pixels, so that it works alike for small and large
             objects. With 1 every connected component is one object, and none is lost with any
             share.
 
@@ -211,7 +213,7 @@ def split_by_distance(foreground: np.ndarray | torch.Tensor, *, neck: float = 0.
     from skimage.segmentation import watershed
 
     foreground = class_ids(foreground, "The foreground") != 0
-    drop = -np.log(max(1 - _checked_share(neck), 1e-9))
+    drop = -np.log(max(1 - _checked_share(min_dip), 1e-9))
     if not foreground.any() or foreground.all():
         return foreground.astype(np.int32)
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(foreground), 1)  # outlines have steps of a pixel
@@ -225,8 +227,8 @@ def split_by_distance(foreground: np.ndarray | torch.Tensor, *, neck: float = 0.
     return watershed(-height, summits, EVERY_NEIGHBOUR, mask=foreground).astype(np.int32)
 
 
-def _checked_share(neck: float) -> float:
-    return number_within(neck, "neck", 0, 1, "; it is a share: 0.15, not 15, for 15 %")
+def _checked_share(min_dip: float) -> float:
+    return number_within(min_dip, "min_dip", 0, 1, "; it is a share: 0.15, not 15, for 15 %")
 
 
 def _all_maps(output) -> torch.Tensor:

@@ -23,6 +23,7 @@ from segedu.models.outputs import (
     full_size,
     input_channels,
     logits_of,
+    probabilities,
 )
 from segedu.pictures import Picture
 
@@ -38,8 +39,9 @@ def semantic_segmentation(
     tile: int | tuple[int, int] | None = None,
     margin: int | None = None,
     out: np.ndarray | None = None,
+    return_confidence: bool = False,
     progress: bool = False,
-) -> np.ndarray:
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """(H, W) uint8 class ids: the class with the highest logit at every pixel. Lessons 00 and 04.
 
     The model works in eval mode without gradients, on the device where it is; its mode is put back
@@ -67,10 +69,12 @@ def semantic_segmentation(
             margin.
         out: an integer array or memmap (H, W) that the ids are written to, tile by tile; for more
             than 255 classes one whose integers hold them.
+        return_confidence: give (ids, confidence), the second (H, W) float32 in 0…1: the softmax of
+            the class that won. Networks are often surer than they are right.
         progress: show a bar that counts tiles.
 
     Returns:
-        `out`, if that is given.
+        The ids are `out`, if that is given.
 
     Raises:
         TypeError: the model is no network, or its output has no logits; what is no picture.
@@ -88,12 +92,15 @@ def semantic_segmentation(
     picture = Picture(image, input_channels(model))
     size = picture.size
     out = np.empty(size, np.uint8) if out is None else _checked_out(out, size)
+    confidence = np.empty(size, np.float32) if return_confidence else None
     with evaluation_mode(model), torch.inference_mode():
         for place, logits in maps_by_tile(model, picture, tile, margin, progress=progress):
             logits = class_logits(logits[None], model)[0]
             check_fits(len(logits), out.dtype, f"Give out=np.zeros({size}, np.int32).")
             out[place] = logits.argmax(0).cpu().numpy()
-    return out
+            if return_confidence:
+                confidence[place] = probabilities(logits[None])[0].amax(0).cpu().numpy()
+    return (out, confidence) if return_confidence else out
 
 
 def _checked_out(out: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -24,7 +24,7 @@ class Decoded:
     """A picture read to its end, and what is known only while its file is open.
 
     stored:      Pillow's name of how pixels are stored, such as "L;4" for grey of 4 bits.
-    pages:       how many pictures the file holds; `picture` is the first.
+    pages:       how many pictures the file holds, of which `picture` is the first; 1 where a page was asked for.
     orientation: EXIF's 1 … 8; 1 is upright.
     head:        the file's first bytes.
     highest:     what a PGM or PPM calls white, if it says so; Pillow stretches it to 255 or 65535.
@@ -38,8 +38,11 @@ class Decoded:
     highest: int | None
 
 
-def decoded(path: Path) -> Decoded:
-    """The first picture of a file. Raises what Pillow raises for a damaged one: OSError, SyntaxError or ValueError."""
+def decoded(path: Path, page: int | None = None) -> Decoded:
+    """The first picture of a file, or the one of this page (from 0).
+
+    Raises what Pillow raises for a damaged file: OSError, SyntaxError or ValueError; EOFError for a page too far.
+    """
     with path.open("rb") as file:
         head = file.read(4096)
         file.seek(0)
@@ -52,12 +55,12 @@ def decoded(path: Path) -> Decoded:
             ) from None
         except Image.DecompressionBombError as error:
             raise OSError(f"{error} If you trust it: PIL.Image.MAX_IMAGE_PIXELS = None") from None
-        stored, highest = how_stored(picture)
         pages = getattr(picture, "n_frames", 1)
-        picture.seek(0)
+        picture.seek(page or 0)
+        stored, highest = how_stored(picture)
         picture.load()
         orientation = picture.getexif().get(ORIENTATION, 1)
-    return Decoded(picture, stored, pages, orientation, head, highest)
+    return Decoded(picture, stored, pages if page is None else 1, orientation, head, highest)
 
 
 def lossy_encoding(file: Decoded) -> str | None:
@@ -74,7 +77,7 @@ def stored_ids(file: Decoded, path: Path) -> np.ndarray | Image.Image:
     picture = file.picture
     if name := lossy_encoding(file):
         raise MaskError(
-            f"{path} is a {name}, which keeps no exact values. The ids cannot be had back for certain: "
+            f"{path} is a {name}, which keeps no exact values. The ids cannot be recovered for certain: "
             "export the mask again as PNG."
         )
     if file.pages > 1:

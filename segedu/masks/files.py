@@ -189,7 +189,7 @@ def _lossy(picture: Image.Image, labels: LabelTable, path: Path) -> MaskError:
         found += f", {tuple(rgb[unknown][0].tolist())} {first_at(unknown)}"
     return MaskError(
         f"{path} is a JPEG, which keeps no exact values: {found}. "
-        "The ids cannot be had back for certain: export the mask again as PNG."
+        "The ids cannot be recovered for certain: export the mask again as PNG."
     )
 
 

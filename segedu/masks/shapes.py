@@ -116,24 +116,25 @@ def from_rle(rle: dict) -> np.ndarray:
     """The (H, W) boolean mask of run lengths as to_rle makes them. Lesson 01a.
 
     Args:
-        rle: {"size": [H, W], "counts": [zeros, ones, zeros, …]}.
+        rle: {"size": [H, W], "counts": [zeros, ones, zeros, …]}; the counts may also be COCO's
+            compressed text.
 
     Raises:
-        MaskError: where they do not fill the mask, and for other forms, with the way to read them:
-            COCO's compressed text, and pairs of start and length.
+        MaskError: where they do not fill the mask, and for pairs of start and length, with the way
+            to read them.
     """
     counts = rle.get("counts") if isinstance(rle, dict) else rle
     if isinstance(counts, bytes):
         counts = counts.decode("ascii", "replace")
     if isinstance(counts, str) and (not counts or set(counts) <= set("0123456789 \t\n,")) and (" " in counts.strip()):
         raise _start_length()
-    if isinstance(counts, str) and isinstance(rle, dict):
-        raise MaskError("These run lengths are compressed (text, not a list of numbers): pycocotools.mask.decode(rle)")
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         raise MaskError(
             f'Run lengths are {{"size": [height, width], "counts": [zeros, ones, zeros, …]}}, got {str(rle)[:60]}. '
-            "COCO's compressed text belongs into such a dict; then pycocotools.mask.decode(rle) reads it."
+            "COCO's compressed text belongs into such a dict."
         )
+    if isinstance(counts, str):
+        counts = _uncompressed(counts)
     height, width = height_and_width(rle["size"], least=0)
     counts = np.asarray(counts)
     if counts.ndim == 2 and counts.shape[1:] == (2,):
@@ -150,6 +151,29 @@ def from_rle(rle: dict) -> np.ndarray:
         )
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape((height, width), order="F")
+
+
+def _uncompressed(text: str) -> list[int]:
+    """The counts in COCO's text: five bits a letter, the lowest first, each but the first three less the last but one.
+
+    The form of rleFrString in COCO's own maskApi.c.
+    """
+    counts, value, bits = [], 0, 0
+    for letter in text:
+        code = ord(letter) - 48
+        if not 0 <= code < 64:
+            raise MaskError(f"The text {text[:40]!r} holds {letter!r}, which COCO's compressed run lengths never do.")
+        value |= (code & 31) << bits
+        bits += 5
+        if code & 32:  # more letters of this number follow
+            continue
+        if code & 16:  # a negative one
+            value -= 1 << bits
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value, bits = 0, 0
+    if bits:
+        raise MaskError(f"The compressed run lengths {text[:40]!r} end within a number: the text was cut short.")
+    return counts
 
 
 def _start_length() -> MaskError:

@@ -1,5 +1,6 @@
 """The architectures, one a file. What each of them owes stands in `layers.SegmentationModel`."""
 
+from segedu.models.backbone_unet import BackboneUNet
 from segedu.models.deeplab import DeepLab
 from segedu.models.fcn import FCN
 from segedu.models.panoptic import PanopticDeepLab, PanopticOutput
@@ -10,6 +11,7 @@ from segedu.models.unet import PaperUNet, UNet
 
 __all__ = [
     "FCN",
+    "BackboneUNet",
     "DeepLab",
     "PanopticDeepLab",
     "PanopticOutput",

@@ -50,9 +50,10 @@ def fit(
     `runtime.device()`, and is afterwards on the device where it was before.
 
     Args:
-        model: a part that is in eval mode while the model is in train mode is frozen and stays
-            so; all others learn, and afterwards each is in the mode where it was. Freeze by
-            model.train(), then part.eval() for each of its parts.
+        model: parameters whose requires_grad is False stay as they are. A part that is in eval mode
+            while the model is in train mode stays so, and its batch normalisation keeps its
+            statistics. So a part is frozen by model.train(), part.eval() and
+            part.requires_grad_(False). Afterwards each part is in the mode where it was.
         train: data set of (image, mask, …): tensors or arrays, images (C, H, W) in 0…1, masks
             (H, W). Batches are cut from an endless row of shuffled passes, so that all have
             `batch_size` pictures; an epoch is as many steps as it takes to see len(train) of them.

@@ -73,7 +73,7 @@ def test_augmented_weights_move_with_their_mask():
 
 def test_both_networks_learn_from_the_same_pieces_by_the_same_loss(monkeypatch):
     cells = ToyCells("train", length=2, size=(64, 64), instances=True, transform=real_cells.pieces(32))
-    task = real_cells.Task(cells, cells, batch=2, sigma=3, class_weights=(1, 2), smallest=1)
+    task = real_cells.Task(cells, cells, batch=2, sigma=3, class_weights=(1, 2), min_size=1)
     assert real_cells.ARMS["UNet"].w0 == real_cells.ARMS["smp Unet resnet18"].w0 == 10
     called = {}
     monkeypatch.setattr(

@@ -39,10 +39,10 @@ def test_scores_of_objects_by_hand():
 def test_ways_from_a_picture_to_objects():
     picture = torch.full((1, 40, 60), 0.1)
     picture[:, 5:25, 5:25], picture[:, 5:25, 24:44], picture[:, 35:37, 50:52] = 0.9, 0.8, 0.7
-    parts, sure = runs.components(Bright(), picture, smallest=5)
+    parts, sure = runs.components(Bright(), picture, min_size=5)
     assert len(sure) == 1 and sure[parts[6, 6]] == pytest.approx((400 - 20) / 780 * 0.9 + 400 / 780 * 0.8, abs=1e-4)
-    assert len(runs.components(Bright(), picture, smallest=1)[1]) == 2
-    ids, sure = runs.watershed_of(Bright(), picture, smallest=5)
+    assert len(runs.components(Bright(), picture, min_size=1)[1]) == 2
+    ids, sure = runs.watershed_of(Bright(), picture, min_size=5)
     assert set(np.unique(ids)) == {0, *sure}
 
 
@@ -50,9 +50,9 @@ def test_otsu_finds_bright_and_dark_cells():
     picture = torch.full((1, 40, 40), 0.2)
     picture[:, 5:15, 5:15], picture[:, 20:22, 20:22] = 0.8, 0.7
     for seen in (picture, 1 - picture):
-        parts, sure = runs.otsu_components(seen, smallest=5)
+        parts, sure = runs.otsu_components(seen, min_size=5)
         assert np.array_equal(parts > 0, (picture[0] > 0.75).numpy()) and set(sure.values()) == {1.0}
-        cut, sure = runs.otsu_watershed(seen, neck=0.15, smallest=5)
+        cut, sure = runs.otsu_watershed(seen, min_dip=0.15, min_size=5)
         assert np.array_equal(cut > 0, parts > 0) and len(sure) == 1
 
 

@@ -196,6 +196,11 @@ def proof_before_reading(lesson):
     lesson.cells.remove(find(lesson, "It is so."))
 
 
+def two_kinds(lesson):
+    find(lesson, "show").source = "truth = []\nshow(curve)"
+    find(lesson, "announce").source = "truth = {}\nannounce()"
+
+
 def long_cells(lesson):
     for cell in form.code(lesson)[1:]:
         cell.source += "\nx = 1" * 7
@@ -296,6 +301,7 @@ FAULTS = [
     (only_stored, "recorded", "tag it recorded"),
     (not_stored, "recorded", "tag it proof"),
     (proof_before_reading, "proofs", "reading"),
+    (two_kinds, "names_keep_their_type", "truth is a list, and a dict in 'truth = {}'"),
     (long_cells, "sizes", "median"),
     (long_cell, "sizes", "a code cell of 26 lines"),
     (large, "sizes", "kB"),
@@ -318,6 +324,14 @@ def test_each_fault_is_named_by_its_rule(fault, rule, words):
     fault(lesson)
     said = getattr(form, rule)(lesson, NAME)
     assert any(words in complaint for complaint in said), said
+
+
+def test_a_lesson_whose_names_keep_their_types_is_no_exception():
+    excepted = min(form.RETYPED)
+    assert "off RETYPED" in form.names_keep_their_type(sound_lesson(), excepted)[0]
+    lesson = sound_lesson()
+    two_kinds(lesson)
+    assert form.names_keep_their_type(lesson, excepted) == []
 
 
 def test_every_rule_is_tried():

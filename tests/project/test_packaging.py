@@ -157,7 +157,7 @@ def test_conda_gets_what_pip_gets():
 
 def test_modules_are_found_where_they_stood_before_they_had_rooms():
     from segedu.checkpoints import CheckpointError
-    from segedu.instances import by_watershed
+    from segedu.instances import objects_by_watershed
     from segedu.sampling import Batches
     from segedu.tiling import needed_margin
     from segedu.tracking import track
@@ -165,5 +165,9 @@ def test_modules_are_found_where_they_stood_before_they_had_rooms():
     from segedu.inference import instances, picture_tensor, tiles, tracking
     from segedu.training import batches, checkpoints
 
-    assert (by_watershed, track, needed_margin) == (instances.by_watershed, tracking.track, tiles.needed_margin)
+    assert (objects_by_watershed, track, needed_margin) == (
+        instances.objects_by_watershed,
+        tracking.track,
+        tiles.needed_margin,
+    )
     assert (Batches, CheckpointError) == (batches.Batches, checkpoints.CheckpointError) and callable(picture_tensor)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from segedu import diagrams
+from segedu.diagrams.ladder import climbed
 from segedu.diagrams.trace import measured
 from segedu.metrics import ConfusionMatrix, border_band
 from segedu.models import FCN, DeepLab, PanopticDeepLab, PaperUNet, QuickUNet, SmallNet, UNet
@@ -322,3 +323,41 @@ def test_sheets_are_as_wide_as_a_notebook_and_white():
     assert (np.asarray(figure.canvas.buffer_rgba())[0, -1] == 255).all()
     sizes = {text.get_fontsize() for axis in figure.axes for text in axis.texts}
     assert sizes <= {8, 9, 11}
+
+
+# FCN's ladder
+
+
+def trained_like(stride: int) -> FCN:
+    """An FCN whose score layers are not zero, as after some training; coarser ones have the same weights."""
+    torch.manual_seed(0)
+    finest = FCN(11, width=4, stride=8)
+    for name, parameter in finest.named_parameters():
+        if name.startswith("score"):
+            nn.init.normal_(parameter)
+    model = FCN(11, width=4, stride=stride)
+    model.load_state_dict(finest.state_dict(), strict=False)
+    return model
+
+
+def test_the_ladder_says_its_networks_shapes_and_no_two_texts_meet():
+    model = trained_like(8)
+    figure = diagrams.ladder(model, IMAGE)
+    assert model.training and not colliding(figure)
+    said = {text for text in texts(figure) if "\n" in text}
+    assert {"picture\n3 × 64×96", "pool1\n4 × 32×48", "pool5\n32 × 2×3", "scores\n11 × 2×3"} < said
+    assert {"sum\n11 × 4×6", "sum\n11 × 8×12"} < said
+    assert {f"FCN-{stride}s\n11 × 64×96" for stride in (32, 16, 8)} < said
+    assert {"× 32", "× 16", "× 8"} < set(texts(figure))
+
+
+def test_the_ladders_ends_are_what_the_three_networks_give():
+    _, _, ends = climbed(trained_like(8), IMAGE)
+    for stride, end in zip((32, 16, 8), ends, strict=True):
+        with torch.inference_mode():
+            torch.testing.assert_close(end, trained_like(stride).eval()(IMAGE[None])[0])
+
+
+def test_the_ladder_wants_the_parts_of_fcn_8s():
+    with pytest.raises(ValueError, match=r"no score_pool4, up_pool4|no up_score, score_pool4"):
+        diagrams.ladder(trained_like(32), IMAGE)

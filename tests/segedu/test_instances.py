@@ -9,8 +9,8 @@ from scipy import ndimage
 from torch import nn
 
 import segedu
-from segedu.centres import centre_targets, find_centres, group
-from segedu.inference.instances import by_watershed, instance_segmentation, split_by_distance
+from segedu.centres import centre_targets, find_centres, group_pixels
+from segedu.inference.instances import instance_segmentation, objects_by_watershed, split_by_distance
 from segedu.labels import LabelTable
 from segedu.masks import border_classes, separate
 from tests.scenes import many_squares, random_pair
@@ -73,8 +73,8 @@ def test_two_touching_discs_of_any_size_are_cut_between_them(radius, apart):
 
 def test_a_smaller_neck_splits_where_a_larger_does_not():
     waist = discs((40, 70), (20, 20, 14), (20, 40, 14)).astype(int)  # the waist is 30 % thinner than the discs
-    for neck, count in ((0.02, 2), (0.6, 1)):
-        assert segedu.instance_segmentation(Painted(), painted(waist), labels=LABELS, neck=neck).max() == count
+    for min_dip, count in ((0.02, 2), (0.6, 1)):
+        assert segedu.instance_segmentation(Painted(), painted(waist), labels=LABELS, min_dip=min_dip).max() == count
 
 
 def test_one_object_stays_one():
@@ -136,7 +136,7 @@ def test_what_is_shared_out_goes_to_the_nearest_object():
     classes = np.full((40, 40), 2)
     for row, column in ((2, 2), (2, 34), (30, 18), (36, 36)):
         classes[row : row + 3, column : column + 2] = 1
-    ids = by_watershed(classes, [1], border=2)
+    ids = objects_by_watershed(classes, [1], border=2)
     objects = [np.where(classes == 1, ids, 0) == one for one in range(1, 5)]
     distances = np.stack([ndimage.distance_transform_edt(~one) for one in objects])
     own = np.take_along_axis(distances, ids[None] - 1, axis=0)[0]
@@ -148,7 +148,7 @@ def test_gaps_are_given_back():
     truth[:20, 10:30], truth[20:, 10:30] = 1, 2  # both at the picture's edge
     cut = (separate(truth) > 0).astype(int)
     assert (segedu.instance_segmentation(Painted(), painted(cut), labels=LABELS) > 0).sum() == (cut > 0).sum()
-    assert same_objects(segedu.instance_segmentation(Painted(), painted(cut), labels=LABELS, gap=2), truth)
+    assert same_objects(segedu.instance_segmentation(Painted(), painted(cut), labels=LABELS, border_width=2), truth)
 
 
 def test_small_parts_go_to_what_they_touch_or_vanish():
@@ -157,15 +157,15 @@ def test_small_parts_go_to_what_they_touch_or_vanish():
     classes[10:15, 10:15], classes[12:14, 11:14] = 2, 1  # a speck of 6 inside a ring of border
     classes[35, 30:35] = 1  # a speck of 5 by itself
     options = {"labels": BORDERED, "return_scores": True}
-    assert len(segedu.instance_segmentation(Painted(), painted(classes), smallest=5, **options).scores) == 3
-    found = segedu.instance_segmentation(Painted(), painted(classes), smallest=7, **options)
+    assert len(segedu.instance_segmentation(Painted(), painted(classes), min_size=5, **options).scores) == 3
+    found = segedu.instance_segmentation(Painted(), painted(classes), min_size=7, **options)
     whole = np.zeros((40, 40), int)
     whole[5:25, 5:25] = 1
     assert np.array_equal(found.ids, whole) and list(found.scores) == [1] and found.classes == {1: 1}
     assert (found.mask[35, 30:35] == 1).all()
     touching = np.zeros((40, 40), int)
     touching[5:20, 5:20], touching[8:10, 20:22] = 1, 2  # two classes side by side
-    assert segedu.instance_segmentation(Painted(), painted(touching), labels=LABELS, smallest=5).max() == 1
+    assert segedu.instance_segmentation(Painted(), painted(touching), labels=LABELS, min_size=5).max() == 1
 
 
 def test_nothing_one_and_a_thousand_objects():
@@ -174,7 +174,7 @@ def test_nothing_one_and_a_thousand_objects():
     )
     assert nothing.ids.shape == (35, 50) and not nothing.ids.any() and nothing.scores == nothing.classes == {}
     squares = many_squares().repeat(3, 0).repeat(3, 1)
-    assert same_objects(by_watershed(border_classes(squares), [1], border=2), squares)
+    assert same_objects(objects_by_watershed(border_classes(squares), [1], border=2), squares)
     tiny = segedu.instance_segmentation(Painted(), painted(np.ones((1, 1), int)), labels=LABELS)
     assert tiny.tolist() == [[1]]
 
@@ -249,7 +249,7 @@ def test_targets_give_their_objects_back_exactly(seed):
     truth = random_pair(seed, size=(80, 100), count=25)[0]
     heat, offsets = (part[0].numpy() for part in centre_targets(torch.from_numpy(truth)[None], sigma=0.5))
     centres = find_centres(heat[0], window=3)
-    assert same_objects(group(centres, offsets, truth > 0), truth)
+    assert same_objects(group_pixels(centres, offsets, truth > 0), truth)
     shifted = centre_targets(torch.from_numpy(truth * 17 % 1009)[None], sigma=0.5)  # other names, the same targets
     assert np.array_equal(shifted[0][0], heat) and np.array_equal(shifted[1][0], offsets)
 
@@ -258,7 +258,7 @@ def test_a_thousand_centres():
     squares = many_squares().repeat(3, 0).repeat(3, 1)
     heat, offsets = (part[0].numpy() for part in centre_targets(torch.from_numpy(squares)[None], sigma=1.0))
     centres = find_centres(heat[0], window=5)
-    assert len(centres) == 1024 and same_objects(group(centres, offsets, squares > 0), squares)
+    assert len(centres) == 1024 and same_objects(group_pixels(centres, offsets, squares > 0), squares)
 
 
 def test_peaks_highest_first_and_equal_neighbours_are_one():
@@ -285,12 +285,20 @@ HEAT, ARROWS, THINGS = np.zeros((8, 9)), np.zeros((2, 8, 9)), np.ones((8, 9), bo
         (lambda: find_centres("heat"), TypeError, "of numbers, got str"),
         (lambda: find_centres(HEAT, threshold=float("nan")), ValueError, "threshold=nan should be a number"),
         (lambda: find_centres(HEAT, window=4), ValueError, "window=4 should be an odd number"),
-        (lambda: group(HEAT, ARROWS, THINGS), ValueError, r"\(K, 2\) .* got \(8, 9\)"),
-        (lambda: group([[1, 2]], ARROWS[:, :5], THINGS), ValueError, r"as large as the foreground; got .*\(2, 5, 9\)"),
-        (lambda: group([[1, 2]], ARROWS[None], THINGS), ValueError, "Of a batch take one picture"),
-        (lambda: group([[1, np.inf]], ARROWS, THINGS), ValueError, "centres should be finite; 1 of .* inf first"),
-        (lambda: group([[1, 2]], ARROWS + np.nan, THINGS), ValueError, "offsets should be finite"),
-        (lambda: group([[1, 2]], ARROWS, THINGS * 0.5), ValueError, "foreground holds float64"),
+        (lambda: group_pixels(HEAT, ARROWS, THINGS), ValueError, r"\(K, 2\) .* got \(8, 9\)"),
+        (
+            lambda: group_pixels([[1, 2]], ARROWS[:, :5], THINGS),
+            ValueError,
+            r"as large as the foreground; got .*\(2, 5, 9\)",
+        ),
+        (lambda: group_pixels([[1, 2]], ARROWS[None], THINGS), ValueError, "Of a batch take one picture"),
+        (
+            lambda: group_pixels([[1, np.inf]], ARROWS, THINGS),
+            ValueError,
+            "centres should be finite; 1 of .* inf first",
+        ),
+        (lambda: group_pixels([[1, 2]], ARROWS + np.nan, THINGS), ValueError, "offsets should be finite"),
+        (lambda: group_pixels([[1, 2]], ARROWS, THINGS * 0.5), ValueError, "foreground holds float64"),
     ],
 )
 def test_centres_and_arrows_of_another_form_are_named(call, error, says):
@@ -303,9 +311,9 @@ def test_centres_and_arrows_come_in_every_form(form):
     heat = np.zeros((8, 9), np.float32)
     heat[2, 2], heat[5, 7] = 1, 0.5
     assert find_centres(form(heat), window=3).tolist() == [[2, 2], [5, 7]]
-    ids = group(form(np.float32([[2, 2], [5, 7]])), form(ARROWS.astype(np.float32)), torch.from_numpy(THINGS))
+    ids = group_pixels(form(np.float32([[2, 2], [5, 7]])), form(ARROWS.astype(np.float32)), torch.from_numpy(THINGS))
     assert ids.dtype == np.int32 and ids[0, 0] == 1 and ids[7, 8] == 2
-    assert not group(np.zeros((0, 2)), ARROWS, THINGS).any()
+    assert not group_pixels(np.zeros((0, 2)), ARROWS, THINGS).any()
 
 
 @pytest.mark.parametrize(
@@ -323,27 +331,27 @@ def test_what_does_not_fit_is_refused(model, options, says):
         segedu.instance_segmentation(model, painted(np.zeros((40, 40), int)), **options)
 
 
-@pytest.mark.parametrize("neck", [0, 0.15, 0.4, 0.8, 0.9, 0.99, 1])
-def test_no_object_is_lost_at_any_neck(neck):
+@pytest.mark.parametrize("min_dip", [0, 0.15, 0.4, 0.8, 0.9, 0.99, 1])
+def test_no_object_is_lost_at_any_neck(min_dip):
     classes = np.zeros((40, 40), np.uint8)
     classes[5, 5] = classes[10:12, 10:12] = classes[20:23, 20:23] = classes[30:38, 28:38] = 1  # far apart
-    ids = by_watershed(classes, [1], neck=neck)
+    ids = objects_by_watershed(classes, [1], min_dip=min_dip)
     assert len(np.unique(ids)) == 5 and ((ids > 0) == (classes > 0)).all()
 
 
 def test_a_neck_of_one_joins_all_that_is_connected():
     rows, columns = np.mgrid[:40, :60]
     two = (np.hypot(rows - 20, columns - 17) < 12) | (np.hypot(rows - 20, columns - 38) < 12)
-    assert split_by_distance(two, neck=0.15).max() == 2 and split_by_distance(two, neck=1).max() == 1
+    assert split_by_distance(two, min_dip=0.15).max() == 2 and split_by_distance(two, min_dip=1).max() == 1
 
 
-@pytest.mark.parametrize("neck", [-0.1, 1.5, 15, float("nan"), float("inf"), "0.1", None])
-def test_a_neck_outside_of_its_range_is_refused_at_once(neck):
+@pytest.mark.parametrize("min_dip", [-0.1, 1.5, 15, float("nan"), float("inf"), "0.1", None])
+def test_a_neck_outside_of_its_range_is_refused_at_once(min_dip):
     square = np.pad(np.ones((6, 6), np.uint8), 3)
     for call in (
-        lambda: by_watershed(square, [1], neck=neck),
-        lambda: split_by_distance(square, neck=neck),
-        lambda: instance_segmentation(torch.nn.Identity(), np.zeros((8, 8)), neck=neck),
+        lambda: objects_by_watershed(square, [1], min_dip=min_dip),
+        lambda: split_by_distance(square, min_dip=min_dip),
+        lambda: instance_segmentation(torch.nn.Identity(), np.zeros((8, 8)), min_dip=min_dip),
     ):
         with pytest.raises(ValueError, match="should lie in 0 … 1; it is a share"):
             call()
@@ -352,9 +360,9 @@ def test_a_neck_outside_of_its_range_is_refused_at_once(neck):
 @pytest.mark.parametrize("given", [np.asfortranarray, np.ndarray.tolist, torch.from_numpy])
 def test_maps_of_classes_come_in_every_form(given):
     square = np.pad(np.ones((6, 6), np.uint8), 3)
-    assert np.array_equal(by_watershed(given(square), [1]), square)
-    with pytest.raises(ValueError, match="gap=-2"):
-        by_watershed(square, [1], gap=-2)
+    assert np.array_equal(objects_by_watershed(given(square), [1]), square)
+    with pytest.raises(ValueError, match="border_width=-2"):
+        objects_by_watershed(square, [1], border_width=-2)
 
 
 def test_labels_of_other_libraries_are_no_table_and_names_no_ids():
@@ -367,9 +375,9 @@ def test_labels_of_other_libraries_are_no_table_and_names_no_ids():
         with pytest.raises(TypeError, match="LabelTable"):
             instance_segmentation(model, painted(square), labels=labels)
     with pytest.raises(ValueError, match="things='car'"):
-        by_watershed(square, ["car"])
-    with pytest.raises(ValueError, match="smallest=2.5"):
-        by_watershed(square, [1], smallest=2.5)
+        objects_by_watershed(square, ["car"])
+    with pytest.raises(ValueError, match="min_size=2.5"):
+        objects_by_watershed(square, [1], min_size=2.5)
 
 
 def test_centres_of_what_is_no_batch_of_ids():
@@ -386,11 +394,11 @@ def test_centres_of_what_is_no_batch_of_ids():
 def test_things_are_ids_in_any_collection():
     classes = np.eye(6, dtype=int)
     for things in ({1}, (one for one in [1]), torch.tensor([1]), np.array([1])):
-        assert by_watershed(classes, things, neck=1).max() == 1
+        assert objects_by_watershed(classes, things, min_dip=1).max() == 1
     for wrong, error in ((["car"], ValueError), ("car", TypeError), (1, TypeError)):
         with pytest.raises(error, match="things="):
-            by_watershed(classes, wrong)
+            objects_by_watershed(classes, wrong)
     with pytest.raises(ValueError, match="border="):
-        by_watershed(classes, [1], border="border")
-    with pytest.raises(ValueError, match="smallest="):
-        by_watershed(classes, [1], smallest=float("nan"))
+        objects_by_watershed(classes, [1], border="border")
+    with pytest.raises(ValueError, match="min_size="):
+        objects_by_watershed(classes, [1], min_size=float("nan"))

@@ -56,6 +56,13 @@ def test_smallnet_lies_about_its_row():
     assert found == pytest.approx(STORED["SmallNet, 125 steps, mean of 3 seeds"], abs=4)
 
 
+@pytest.mark.parametrize("version", ["32s", "8s"])
+def test_the_shipped_fcns(version):
+    test = ToyStreet("test", length=scoreboard.STREETS)
+    found = 100 * segedu.evaluate(segedu.load(f"fcn{version}_toystreet"), test).mean_iou()
+    assert found == pytest.approx(STORED[f"FCN-{version}, 500 steps, as shipped"], abs=0.1)
+
+
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
     assert scoreboard.rows("01b") == [] and len(scoreboard.rows("02")) == 3
     assert [row.name for row in scoreboard.rows("13")] == [*STORED]

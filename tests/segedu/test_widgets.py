@@ -137,10 +137,10 @@ def test_sliders_draw_the_start_and_draw_anew_when_one_moves():
     box = widgets.sliders(draw, inches=(1, 4, 2), sigma=(0.0, 5.0, 1.5))
     inches, sigma, picture = box.children
     assert seen == [{"inches": 2, "sigma": 1.5}]
-    assert Image.open(io.BytesIO(picture.value)).size == (2 * 96, 96)
+    assert Image.open(io.BytesIO(picture.value)).size == (2 * 192, 192) and picture.layout.width == "192px"
     inches.value, sigma.value = 3, 0.1
     assert seen[1:] == [{"inches": 3, "sigma": 1.5}, {"inches": 3, "sigma": 0.1}]
-    assert Image.open(io.BytesIO(picture.value)).size == (3 * 96, 96)
+    assert Image.open(io.BytesIO(picture.value)).size == (3 * 192, 192) and picture.layout.width == "288px"
     assert plt.get_fignums() == open_before
 
 
