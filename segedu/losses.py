@@ -234,8 +234,9 @@ def border_weight_map(
         TypeError, ValueError: anything but a map of whole numbers ≥ 0, or parameters out of range.
 
     Source:
-        U-Net (arXiv 1505.04597), equation 2, which says nothing of pixels in cells; their border is
-        no gap.
+        U-Net (arXiv 1505.04597), equation 2. As printed it holds for every pixel, with distances to
+        the cells' borders, and so would weigh the contact of touching cells as cell. Section 1
+        wants the background between them heavy, and so does this function: objects get w_c only.
     """
     from scipy import ndimage
 

@@ -11,6 +11,7 @@ from torchvision import tv_tensors
 
 from benchmarks import real_cells
 from benchmarks.lesson_07 import AUGMENTED, Weighted, samples
+from benchmarks.lesson_07_weights import as_printed, evenly, printed_samples, scores
 from benchmarks.scoring import CellScores, cell_scores
 from benchmarks.tiles import STORED as TILES
 from segedu.datasets import ToyCells
@@ -106,3 +107,48 @@ def test_the_stored_tables_are_whole():
     rows = json.loads(TILES.read_text(encoding="utf-8"))["rows"]
     assert {"tiles, 4 megapixels", "tiles, 64 megapixels", "whole, 4 megapixels"} <= set(rows)
     assert all(row["megabytes"] > 0 for row in rows.values())
+
+
+def touching_pair():
+    """One picture of two cells that touch along a column, and a third apart."""
+    ids = np.zeros((8, 16), int)
+    ids[1:7, 1:5], ids[1:7, 5:9], ids[2:6, 12:15] = 1, 2, 3
+    return ids
+
+
+def test_even_weights_add_up_to_those_of_the_gaps_class_by_class():
+    ids = touching_pair()
+    mask = torch.from_numpy(separate(ids) > 0).long()
+    weights = border_weight_map(separate(ids), 10, 3, class_weights=(1, 3))
+    ((_, _, even),) = evenly([(None, mask, weights)])
+    assert even[mask == 0].unique().numel() == 1 and (even[mask == 1] == 3).all()
+    assert even.sum().item() == pytest.approx(weights.sum().item(), rel=1e-5) and weights[mask == 0].max() > 7
+
+
+def test_the_formula_as_printed_weighs_where_cells_touch_tenfold_as_cell():
+    ids = touching_pair()
+    printed = as_printed(ids, w0=10, sigma=3)
+    assert printed[3, 4] == printed[3, 5] == pytest.approx(1 + 10 * np.exp(-1 / 18))  # distances 0 and 1
+    background = border_weight_map(ids, 10, 3).numpy()
+    np.testing.assert_allclose(printed[ids == 0], background[ids == 0], rtol=1e-5)  # there both say the same
+    assert (background[ids > 0] == 1).all()
+    assert (as_printed(np.where(ids == 1, 1, 0)) == 1).all()  # one cell has no second
+
+
+def test_samples_as_printed_have_the_line_or_not():
+    cells = ToyCells("train", length=1, size=(64, 64), instances=True)
+    for cut in (False, True):
+        _, mask, weights = printed_samples(cells, cut=cut)[0]
+        objects = separate(cells[0][2]) if cut else cells[0][2].numpy()
+        assert torch.equal(mask, torch.from_numpy(objects > 0).long())
+        torch.testing.assert_close(weights.double(), torch.from_numpy(as_printed(objects)), check_dtype=False)
+
+
+def test_the_share_of_cells_and_parts_by_hand():
+    ids = np.zeros((4, 12), int)
+    ids[:, 0:3], ids[:, 4:7], ids[:, 8:11] = 1, 2, 3
+    mask = np.where(ids == 3, 0, ids > 0)  # two of three are found, and one speck is none: 2 / (2 + 1 + 1)
+    mask[0, 9] = 1
+    network = nn.Identity()
+    network.forward = lambda image: torch.from_numpy(np.stack([1 - mask, mask])[None]).float()
+    assert scores(network, [(torch.zeros(1, 4, 12), None, torch.from_numpy(ids))])["cells_ap"] == 0.5
