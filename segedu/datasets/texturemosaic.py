@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from scipy import ndimage
 
 from segedu.datasets.rendered import RenderedWorld
 from segedu.labels import LabelTable
@@ -76,6 +75,8 @@ class TextureMosaic(RenderedWorld):
         super().__init__(split, length, seed, size, transform=transform, instances=instances, **settings)
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        from scipy import ndimage  # half a second that `import segedu` shall not take
+
         chance, grain = Chance(self._chance(index, 0)), self._chance(index, 1)
         mask = _mosaic(chance, self.size, self.settings["scale"])
         regions, image = np.zeros(self.size, np.int32), np.zeros(self.size, np.int32)
