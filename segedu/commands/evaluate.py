@@ -69,11 +69,11 @@ def table(of_picture: torch.Tensor, names: tuple[str, ...]) -> dict:
     chance = np.random.default_rng(0)
     draws = torch.from_numpy(chance.integers(0, len(of_picture), (DRAWS, len(of_picture))))
     drawn = [_matrix(of_picture[draw].sum(0)) for draw in draws]
+    ious = torch.stack([matrix.iou() for matrix in drawn]).numpy()  # (DRAWS, K)
     classes = {}
     shares = of_picture.sum((0, 2)) / max(1, int(of_picture.sum()))
     for number, name in enumerate(names):
-        ious = np.array([matrix.iou()[number].item() for matrix in drawn])
-        classes[name] = _row(whole.iou()[number].item(), whole.dice()[number].item(), ious)
+        classes[name] = _row(whole.iou()[number].item(), whole.dice()[number].item(), ious[:, number])
         classes[name]["share"] = shares[number].item()
     means = np.array([matrix.mean_iou() for matrix in drawn])
     return {"classes": classes, "mean": _row(whole.mean_iou(), whole.dice().nanmean().item(), means)}

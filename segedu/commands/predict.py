@@ -9,16 +9,16 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from segedu import runtime
 from segedu.commands.saved import named_model, side_of
-from segedu.datasets.files import colours, smaller
-from segedu.datasets.folder_layout import READ, stem
+from segedu.datasets.files import smaller
+from segedu.datasets.folder_layout import READ, page_count, stem
+from segedu.datasets.folder_truth import upright_colours
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.labels import LabelTable
 from segedu.masks import to_rle, write_mask
-from segedu.masks.decoding import decoded
 from segedu.resources import atomic_write
 
 WHOLE = 1_500_000  # pixels that are looked at at once; larger pictures tile by tile
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     sizes, objects, failed = {}, [], []
     for number, (name, (path, page)) in enumerate(names.items(), 1):
         try:
-            picture = _read(path, page)
+            picture = upright_colours(path, page)
         except (OSError, ValueError) as error:
             failed.append(str(error))
             print(f"{number} of {len(names)}: {error}")
@@ -137,19 +137,9 @@ def _pages(path: Path) -> int:
     if path.suffix.lower() not in (".tif", ".tiff"):
         return 1
     try:
-        with Image.open(path) as picture:
-            return getattr(picture, "n_frames", 1)
+        return page_count(path)
     except (OSError, SyntaxError, ValueError):  # told when it is read
         return 1
-
-
-def _read(path: Path, page: int | None) -> np.ndarray:
-    """(H, W, 3) uint8, upright."""
-    try:
-        file = decoded(path, page or 0)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise OSError(f"{path} cannot be read as a picture ({error}).") from error
-    return colours(ImageOps.exif_transpose(file.picture) if file.orientation > 1 else file.picture, path)
 
 
 def _enlarged(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segedu.datasets.annotations import BACKGROUND_NAMES, IGNORED_NAMES
 from segedu.datasets.base import SegmentationDataset, check_choice
 from segedu.datasets.files import resized, smaller
 from segedu.datasets.folder_layout import SPLITS, Layout, Pair, look_through, stem
@@ -186,10 +187,8 @@ def _labels(found: Layout, values: _Values) -> LabelTable:
     if found.legend is not None:
         return read_legend(found.legend)
     if found.names:
-        rest = [name for name in found.names if name.lower() not in ("background", "_background_")]
-        return table_of(
-            ["background", *(name for name in rest if name.lower() not in ("__ignore__", "ignore", "void"))]
-        )
+        rest = [name for name in found.names if name.lower() not in BACKGROUND_NAMES]
+        return table_of(["background", *(name for name in rest if name.lower() not in IGNORED_NAMES)])
     if values.colours is not None:
         raise MaskError(
             f"{values.colours} is drawn in colours, and nothing says which colour is which class. Write a text file "

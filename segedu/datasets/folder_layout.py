@@ -304,8 +304,8 @@ def _labelme_in(place: Path, found: Layout) -> dict[str, Drawing]:
 def _add(found: Layout, name: str, picture: Path, truth) -> None:
     """A pair; of a stack of several pages, a pair a page."""
     try:
-        pages = _pages(picture)
-        of_mask = _pages(truth.path) if isinstance(truth, MaskFile) else pages
+        pages = page_count(picture)
+        of_mask = page_count(truth.path) if isinstance(truth, MaskFile) else pages
     except (OSError, SyntaxError, ValueError) as error:
         found.problems.append(f"{picture} or its mask cannot be opened ({error}). Copy it again, or export it as PNG.")
         return
@@ -324,7 +324,7 @@ def _add(found: Layout, name: str, picture: Path, truth) -> None:
             found.pairs.append(Pair(f"{name} page {page + 1}", picture, page, MaskFile(truth.path, page)))
 
 
-def _pages(path: Path) -> int:
+def page_count(path: Path) -> int:
     """How many pictures the file holds; a camera's MPO holds the photograph and a preview."""
     if path.suffix.lower() not in (".tif", ".tiff", ".gif", ".webp"):
         return 1

@@ -21,9 +21,14 @@ SIDEWAYS = (5, 6, 7, 8)  # EXIF's orientations that exchange height and width
 
 def read_picture(pair: Pair) -> np.ndarray:
     """(H, W, 3) uint8, upright. Raises OSError or ValueError that names the file."""
-    file = _opened(pair.picture, pair.page)
-    check_depth(file, pair.picture)
-    return colours(ImageOps.exif_transpose(file.picture) if file.orientation > 1 else file.picture, pair.picture)
+    return upright_colours(pair.picture, pair.page)
+
+
+def upright_colours(path: Path, page: int | None = None) -> np.ndarray:
+    """(H, W, 3) uint8 of a file's first picture, or of this page, upright; OSError or ValueError that names the file."""
+    file = _opened(path, page)
+    check_depth(file, path)
+    return colours(ImageOps.exif_transpose(file.picture) if file.orientation > 1 else file.picture, path)
 
 
 def read_values(pair: Pair) -> np.ndarray | None:
@@ -124,4 +129,4 @@ def _opened(path: Path, page: int | None) -> Decoded:
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow raises any of them, and names no file
-        raise OSError(f"{path} cannot be read ({error}). Copy it again, or export it as PNG.") from error
+        raise OSError(f"{path} cannot be read as a picture ({error}). Copy it again, or export it as PNG.") from error
