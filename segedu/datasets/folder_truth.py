@@ -25,7 +25,7 @@ def read_picture(pair: Pair) -> np.ndarray:
 
 
 def upright_colours(path: Path, page: int | None = None) -> np.ndarray:
-    """(H, W, 3) uint8 of a file's first picture, or of this page, upright; OSError or ValueError that names the file."""
+    """(H, W, 3) uint8 of a file's first picture, or of this page, upright; OSError or ValueError names the file."""
     file = _opened(path, page)
     check_depth(file, path)
     return colours(ImageOps.exif_transpose(file.picture) if file.orientation > 1 else file.picture, path)
