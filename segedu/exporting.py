@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 LARGEST = 16384  # rows or columns that the file promises to take
 EXAMPLE = (96, 128)  # the picture with which the network is followed; its size is left open in the file
+TRIED = (2, 14)  # this torch leaves height and width open; 2.6 does not
+SIZES = ((32, 32), (96, 128), (97, 131), (120, 160), (255, 64))  # on which each file is compared with its network
+EQUAL = 1e-3  # logits are of the order of 10; rounding stays below a ten-thousandth
 HOW_TO_INSTALL = 'pip install "segedu[export]" (onnx, onnxscript, onnxruntime)'
 
 
@@ -35,7 +39,8 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
     In the file: one input, `image`, (N, C, H, W) float32 in 0…1, any N and any H, W ≥ 32; the first
     output, `logits`, (N, num_classes, H, W) float32; normalisation and upsampling inside. A
     panoptic network also gives `centres` and `offsets`. The file's metadata say in words what goes
-    in and what comes out, and hold the class table as JSON. It is written wholly or not at all.
+    in and what comes out, and hold the class table as JSON. Before it is written, wholly or not at
+    all, onnxruntime compares it with the network on pictures of five sizes.
 
     Args:
         path: ends in `.onnx`; a file that is there is replaced.
@@ -44,10 +49,11 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
         labels: the class table; None for the model's own `.labels`, if it has one.
 
     Raises:
-        ImportError: Where onnx is not installed.
+        ImportError: Where onnx or onnxruntime is not installed.
         TypeError: For what is no network.
         ValueError: For another ending; for a network without padding, whose logits are smaller
-            than its picture; for one that cannot be followed with its height and width left open.
+            than its picture; for one that cannot be followed with its height and width left open,
+            or whose file does not give the same logits.
         CheckpointError: For a table that does not fit the network.
 
     Example:
@@ -68,35 +74,48 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
     for key, value in _metadata(network, labels).items():
         entry = file.metadata_props.add()
         entry.key, entry.value = key, value
+    data = file.SerializeToString()
+    if not (worst := largest_difference(data, network, SIZES)) < EQUAL:
+        raise ValueError(
+            f"The file of this {type(network).__name__} would not give the network's logits: they differ by up to "
+            f"{worst:.1g}{_too_old()}. Nothing was written."
+        )
     with resources.atomic_write(path) as temporary:
-        temporary.write_bytes(file.SerializeToString())
+        temporary.write_bytes(data)
     return path
 
 
-def largest_difference(path: str | Path, model: nn.Module, sizes: list[tuple[int, int]]) -> float:
+def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequence[tuple[int, int]]) -> float:
     """The largest difference of any logit between the file, run by onnxruntime, and the network.
 
     Args:
-        path: an ONNX file of export_onnx.
+        file: an ONNX file of export_onnx, or what stands in it.
         model: the network that it was made of.
-        sizes: (height, width) of the random pictures on which both are compared.
+        sizes: (height, width) of the random pictures, bright and dark, on which both are compared.
 
     Raises:
         ImportError: Where onnxruntime is not installed.
-        ValueError: Where the two give maps of different sizes.
+        ValueError: Where the file does not take such a picture, or gives a map of another size.
     """
     try:
         import onnxruntime
     except ImportError as error:
         raise ImportError(f"Running an ONNX file needs onnxruntime: {HOW_TO_INSTALL}") from error
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    source = file if isinstance(file, bytes) else str(file)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
     network = _Outputs(unwrapped(model))
     chance, worst = np.random.default_rng(0), 0.0
-    for size in sizes:
-        image = chance.random((1, input_channels(model), *size), np.float32)
+    for number, size in enumerate(sizes):
+        image = chance.random((1, input_channels(model), *size), np.float32) * np.float32(0.1 if number % 2 else 1)
         with torch.inference_mode():
             wanted = network(torch.from_numpy(image))[0].numpy()
-        found = session.run(["logits"], {"image": image})[0]
+        try:
+            found = session.run(["logits"], {"image": image})[0]
+        except Exception as error:  # onnxruntime's classes of errors have no common one but this
+            raise ValueError(
+                f"The file would not give the network's logits: it does not take a picture of {size[0]} × {size[1]} "
+                f"pixels{_too_old()}. {str(error).splitlines()[0]}"
+            ) from error
         if found.shape != wanted.shape:
             raise ValueError(f"For a picture of {size} the file gives {found.shape}, the network {wanted.shape}.")
         worst = max(worst, float(np.abs(found - wanted).max()))
@@ -150,10 +169,18 @@ def _in_onnx(network: nn.Module) -> onnx.ModelProto:
     except Exception as error:  # whatever torch.export raises for code that it cannot follow
         raise ValueError(
             f"This {type(network).__name__} cannot be followed by torch.export with its height and width left open. "
-            f"Its forward must not look at single numbers of a picture: {str(error).splitlines()[0]}"
+            f"Its forward must not look at single numbers of a picture{_too_old()}: {str(error).splitlines()[0]}"
         ) from error
     finally:
         talk.setLevel(level)
+
+
+def _too_old() -> str:
+    """Half a sentence, where torch is older than the one that this was tried with."""
+    here = tuple(map(int, torch.__version__.split(".")[:2]))
+    if here >= TRIED:
+        return ""
+    return f"; and torch {torch.__version__} may be too old, {TRIED[0]}.{TRIED[1]} can do it (2.6 cannot)"
 
 
 def _metadata(network: nn.Module, labels: LabelTable | None) -> dict[str, str]:

@@ -10,12 +10,14 @@ from torch import nn
 
 import segedu
 from segedu import cli, models
-from segedu.exporting import export_onnx, largest_difference
+from segedu.exporting import TRIED, export_onnx, largest_difference
 from segedu.labels import STREET
 from segedu.training import CheckpointError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+# The exporter of torch 2.6 does not leave height and width open; what the function then says is tested below.
+able = pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < TRIED, reason="torch is too old")
 chance = np.random.default_rng(5)
 TWENTY = [(32, 32), (33, 32), (32, 63), *((int(h), int(w)) for h, w in chance.integers(32, 140, (17, 2)))]
 NETWORKS = {
@@ -40,6 +42,7 @@ def network(kind, seed):
     return model
 
 
+@able
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_gives_the_networks_logits_on_twenty_sizes(kind, tmp_path):
     model = network(kind, 1)
@@ -50,6 +53,7 @@ def test_the_file_gives_the_networks_logits_on_twenty_sizes(kind, tmp_path):
     assert largest_difference(path, network(kind, 2), [(40, 50)]) > 1e-2
 
 
+@able
 def test_what_stands_in_the_file(tmp_path):
     model = models.SmallNet(11)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -65,6 +69,7 @@ def test_what_stands_in_the_file(tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+@able
 def test_a_batch_of_any_number(tmp_path):
     model = models.SmallNet(3).eval()
     session = onnxruntime.InferenceSession(str(export_onnx(tmp_path / "net.onnx", model)))
@@ -75,6 +80,7 @@ def test_a_batch_of_any_number(tmp_path):
         np.testing.assert_allclose(session.run(None, {"image": images.numpy()})[0], expected, atol=1e-4)
 
 
+@able
 def test_a_strangers_network_with_a_dict_and_a_stride(tmp_path):
     class Strange(nn.Module):
         def __init__(self):
@@ -108,7 +114,7 @@ def test_what_cannot_be_exported_is_told(name, model, error, sentence, tmp_path)
     assert (tmp_path / name).read_text() == "mine"  # what was there is not lost
 
 
-def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path):
+def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path, monkeypatch):
     class Looks(nn.Module):
         def __init__(self):
             super().__init__()
@@ -117,7 +123,10 @@ def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path):
         def forward(self, image):
             return self.layer(image) if float(image.mean()) > 0.2 else self.layer(1 - image)
 
-    with pytest.raises(ValueError, match=r"Looks cannot be followed by torch\.export"):
+    with pytest.raises(ValueError, match=r"Looks cannot be followed by torch\.export|would not give the network's"):
+        export_onnx(tmp_path / "net.onnx", Looks())
+    monkeypatch.setattr("segedu.exporting.TRIED", (99, 0))
+    with pytest.raises(ValueError, match=r"torch .* may be too old, 99\.0 can"):
         export_onnx(tmp_path / "net.onnx", Looks())
     with pytest.raises(CheckpointError, match="11 names"):
         export_onnx(tmp_path / "net.onnx", models.SmallNet(3), labels=STREET)
@@ -132,14 +141,17 @@ def test_without_onnx_there_is_a_sentence(tmp_path, monkeypatch, capsys):
     assert "segedu[export]" in capsys.readouterr().err
 
 
+@able
 def test_the_command_writes_and_compares(tmp_path, capsys):
     path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
     assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 0
     printed = capsys.readouterr().out
-    assert "on 5 sizes its logits are the network's to" in printed and (tmp_path / "net.onnx").stat().st_size > 1000
+    assert "on 5 sizes its logits are the network's" in printed and (tmp_path / "net.onnx").stat().st_size > 1000
 
 
-def test_the_command_ends_with_1_where_the_file_is_another_network(tmp_path, monkeypatch):
+@able
+def test_a_file_that_gives_something_else_is_not_written(tmp_path, monkeypatch, capsys):
     path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
-    monkeypatch.setattr("segedu.commands.export.largest_difference", lambda *given: 0.5)
-    assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 1
+    monkeypatch.setattr("segedu.exporting.largest_difference", lambda *given: 0.5)
+    assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 2
+    assert "they differ by up to 0.5" in capsys.readouterr().err and not (tmp_path / "net.onnx").exists()
