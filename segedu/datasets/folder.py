@@ -13,8 +13,8 @@ import numpy as np
 from segedu.datasets.annotations import BACKGROUND_NAMES, IGNORED_NAMES
 from segedu.datasets.base import SegmentationDataset, check_choice
 from segedu.datasets.files import resized, smaller
-from segedu.datasets.folder_layout import SPLITS, Layout, Pair, look_through, stem
-from segedu.datasets.folder_truth import check_turned, read_picture, read_truth, read_values
+from segedu.datasets.folder_layout import SPLITS, Layout, Pair, in_order, look_through, stem
+from segedu.datasets.folder_truth import check_turned, read_picture, read_truth, read_values, says_void
 from segedu.datasets.legends import read_legend, table_of
 from segedu.ids import MaskError
 from segedu.inputs import height_and_width, whole_number
@@ -48,6 +48,8 @@ class PictureFolder(SegmentationDataset):
     - one file a picture, `images/a.jpg` with `masks/a.png` (or `a_mask.png`, or both in one
       folder): palette or grey PNG of class ids; 0 and 255; RGB with a legend; ids of objects,
       where any is beyond 255 (16-bit PNG or TIFF), then the classes are background and object;
+    - beside such files of class ids one more a picture with the ids of its objects,
+      `instances/a.png` (16 bits): what widgets.label_folder writes;
     - one black-and-white file a class, `masks/CLASS/a.png`, or an object, `masks/a/1.png`;
     - LabelMe's JSON beside each picture, or one COCO JSON (polygons, run lengths; a crowd has its
       class, and no id; small objects lie over large ones).
@@ -111,7 +113,7 @@ class PictureFolder(SegmentationDataset):
         self.folder, self.size = Path(folder), None if size is None else height_and_width(size)
         self.max_side = None if max_side is None else whole_number(max_side, "max_side", 1)
         found = look_through(self.folder, split)
-        found.pairs.sort(key=lambda pair: _in_order(pair.name))
+        found.pairs.sort(key=lambda pair: in_order(pair.name))
         self.problems, self.passed_over, self.unlabelled = found.problems, found.passed_over, found.unlabelled
         self._values = _Values(found.pairs, self.problems, labels)
         try:
@@ -157,7 +159,7 @@ class PictureFolder(SegmentationDataset):
 class _Values:
     """What the files of masks hold, all together: the numbers, and whether they are colours or ids of objects.
 
-    white:      only 0 and 255 occur, and there are two classes: 255 is the object, and not void.
+    white:      only 0 and 255 occur, there are two classes, and no palette says otherwise: 255 is the object, not void.
     of_objects: ids beyond 255 occur, or the folder is called instances.
     colours:    a file of colours, if there is one.
     """
@@ -166,6 +168,7 @@ class _Values:
         self.numbers: set[int] = set()
         self.colours: Path | None = None
         self.damaged: list[Pair] = []
+        paths = []
         for pair in pairs:
             try:
                 values = read_values(pair)
@@ -177,7 +180,9 @@ class _Values:
                 self.colours = self.colours or pair.truth.path
             elif values is not None:
                 self.numbers |= set(np.unique(values).tolist())
+                paths.append(pair.truth.path)
         self.white = self.numbers in ({0, 255}, {255}) and (labels is None or len(labels) == 2)
+        self.white = self.white and not any(map(says_void, paths))
         named = any(pair.truth.path.parent.name.lower() == "instances" for pair in pairs if hasattr(pair.truth, "page"))
         self.of_objects = named or max(self.numbers, default=0) > 255
 
@@ -264,8 +269,3 @@ def _warn_of_clips(folder: Path, names: list[str]) -> None:
                 stacklevel=4,
             )
             return
-
-
-def _in_order(name: str) -> list:
-    """So that picture 10 comes after picture 9."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
