@@ -143,7 +143,8 @@ def _nothing(folder: Path, pictures: list[Path]) -> str:
     there = f"{folder} holds {len(pictures)} pictures and no mask" if pictures else f"{folder} holds no picture"
     return (
         f"{there}. What is read: images/a.jpg with masks/a.png; a.jpg beside a_mask.png; images/a.jpg with a file a "
-        "class (masks/CLASS/a.png) or an object (masks/a/1.png); a.jpg beside LabelMe's a.json; one COCO file."
+        "class (masks/CLASS/a.png) or an object (masks/a/1.png); a.jpg beside LabelMe's a.json; one COCO file. To "
+        "paint masks: segedu.widgets.label_folder(folder, names of the classes)"
     )
 
 
