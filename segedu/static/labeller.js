@@ -26,7 +26,8 @@ function render({ model, el }) {
   let space = false; // whether the space bar is down
   let painted = null; // what the kernel has painted, decoded
   let proposed = null;
-  let round = 0;
+  let round = 0; // of the kernel's answers
+  let onSheet = ""; // which picture is seen
 
   const paper = sheet((zoom) => {
     zoomer.querySelector("input").value = zoom;
@@ -54,19 +55,15 @@ function render({ model, el }) {
   // ---------------------------------------------------------------- controls
 
   const press = (node, on) => node.setAttribute("aria-pressed", String(on));
-  const withKey = (text, key) => [text, element("kbd", {}, key)];
   const action = (text, key, onClick) => {
-    const node = button("", onClick, { "aria-label": text });
-    node.append(...withKey(text, key));
+    const node = button(text, onClick, { "aria-label": text });
+    node.append(element("kbd", {}, key));
     return node;
   };
 
   const menu = element("select", { "aria-label": "Picture" });
   menu.append(...pictures.map((name, i) => element("option", { value: i }, name)));
-  menu.addEventListener("change", () => {
-    ask("go_to", [Number(menu.value)]);
-    canvas.focus({ preventScroll: true });
-  });
+  menu.addEventListener("change", () => ask("go_to", [Number(menu.value)]) && canvas.focus({ preventScroll: true }));
   const progress = element("span", { class: "segedu-value" });
   const chips = names.map((name, id) => {
     const node = button("", () => choose(id), { class: "segedu-chip", "aria-label": name });
@@ -88,18 +85,16 @@ function render({ model, el }) {
   const dismiss = action("Dismiss", "Esc", () => ask("dismiss"));
   const status = element("div", { class: "segedu-status", role: "status" });
   const largest = () => Math.max(20, Math.round(Math.max(...state.size) / 6));
-  const size = slider("brush", { min: 1, max: largest(), step: 1, value: brush, shown: (v) => `${v} px` }, (v) => setBrush(v));
+  const size = slider("brush", { min: 1, max: largest(), step: 1, value: brush, shown: (v) => `${v} px` }, (v) => (brush = v));
   const fade = slider(
     "opacity", { min: 0.1, max: 1, step: 0.05, value: 0.6, shown: (v) => `${Math.round(100 * v)} %` },
     (value) => (canvas.style.opacity = value),
   );
   canvas.style.opacity = 0.6;
   const zoomer = slider("zoom", { min: 1, max: ZOOMS, step: 1, value: 1, shown: (v) => `${v}×` }, (v) => paper.zoomTo(v));
-  const keys = element("details", { class: "segedu-keys" }, element("summary", {}, "Keys ", element("kbd", {}, "?")));
-  const list = element("dl");
-  for (const [key, what] of KEYS) list.append(element("div", {}, element("dt", {}, key), element("dd", {}, what)));
-  keys.append(list);
-  keys.open = true;
+  const rows = KEYS.map(([key, what]) => element("div", {}, element("dt", {}, key), element("dd", {}, what)));
+  const summary = element("summary", {}, "Keys ", element("kbd", {}, "?"));
+  const keys = element("details", { class: "segedu-keys", open: "" }, summary, element("dl", {}, ...rows));
 
   function choose(id) {
     if (id >= names.length) return;
@@ -112,18 +107,13 @@ function render({ model, el }) {
   function take(name) {
     tool = name;
     for (const [other, node] of Object.entries(tools)) press(node, other === name);
-    if (name !== "brush" && name !== "erase") paper.hideRing();
+    paper.hideRing();
   }
 
   function setInput(label, value) {
     const input = label.querySelector("input");
     input.value = value;
     input.dispatchEvent(new Event("input"));
-  }
-
-  function setBrush(value) {
-    brush = value;
-    paper.hideRing();
   }
 
   // ---------------------------------------------------------------- drawing
@@ -138,7 +128,7 @@ function render({ model, el }) {
     const mine = (round += 1);
     const maps = await Promise.all([decoded(model.get("painted")), decoded(model.get("proposed"))]);
     if (mine !== round) return; // a later answer has overtaken it
-    const moved = next.place !== state.place || round === 1 || String(next.size) !== String(state.size);
+    const moved = `${next.place} ${next.size}` !== onSheet;
     state = next;
     if (state.done[0] === view) pending = pending.filter((piece) => piece.number > state.done[1]);
     if (moved) {
@@ -151,6 +141,7 @@ function render({ model, el }) {
   }
 
   function showPicture() {
+    onSheet = `${state.place} ${state.size}`;
     paper.open(model.get("shown"), state.size, state.shown, `${state.name}, to paint on`);
     size.querySelector("input").max = largest();
     setInput(size, state.brush);
@@ -185,6 +176,8 @@ function render({ model, el }) {
 
   // ---------------------------------------------------------------- pointer and keys
 
+  // Focus goes back to the sheet: a button that becomes disabled would leave it to the notebook, where keys delete cells.
+  el.addEventListener("click", (event) => event.target.closest("button") && canvas.focus({ preventScroll: true }));
   canvas.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     canvas.focus({ preventScroll: true });
@@ -222,7 +215,7 @@ function render({ model, el }) {
     if (stroke) endStroke();
     drag = null;
   });
-  canvas.addEventListener("pointerleave", () => (paper.hideRing()));
+  canvas.addEventListener("pointerleave", paper.hideRing);
   viewport.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
@@ -258,6 +251,7 @@ function render({ model, el }) {
     const control = event.ctrlKey || event.metaKey;
     if (event.altKey || (typing && (event.target.matches("select") || event.key.length > 1))) return;
     if (control && !"zZyY".includes(event.key)) return;
+    if (stroke && (bound[event.key] || /^\d$/.test(event.key))) endStroke(); // with the tool that it was begun with
     if (event.key === " " && event.target === canvas) space = true;
     else if (moves[event.key] && event.target === canvas) viewport.scrollBy(...moves[event.key]);
     else if (/^\d$/.test(event.key)) choose((Number(event.key) + 9) % 10);
@@ -289,8 +283,7 @@ function render({ model, el }) {
       "div", { class: "segedu-row" },
       group("Tool", ...Object.values(tools), newObject), group("Proposal", propose, proposeAll, accept, dismiss),
     ),
-    element("div", { class: "segedu-row" }, size, fade, zoomer),
-    viewport, status, keys,
+    element("div", { class: "segedu-row" }, size, fade, zoomer), viewport, status, keys,
   );
   take("brush");
   model.on("change:state", answered);

@@ -80,6 +80,11 @@ def test_a_stroke_is_what_draw_strokes_draws_and_picture_folder_reads(folder):
 
 def test_fill_paints_what_an_outline_encloses_and_erase_makes_void(folder):
     work = Labelling(folder, LABELS, brush=1)
+    work.stroke([(30, 20), (35, 25), (30, 29), (25, 25), (30, 20)])
+    work.fill(30, 25)
+    assert (work.mask == 1).sum() < 100, "a slanted outline is tight"
+    work.undo()
+    work.undo()
     work.stroke([(10, 10), (20, 10), (20, 20), (10, 20), (10, 10)])
     work.fill(15, 15)
     inside = np.zeros(SIZE, bool)

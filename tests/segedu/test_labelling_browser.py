@@ -45,7 +45,7 @@ def laboratory(tmp_path_factory):
 def opened(running, folder):
     page = running.open_lesson(folder / "labelling.ipynb")
     for cell in (0, 1):
-        running.run_cell(page, cell)
+        running.run_cell(page, cell, seconds=300)  # the first imports torch
     page.locator(".segedu-painting").nth(1).wait_for()
     return page
 
@@ -143,9 +143,9 @@ def test_everything_by_keys(laboratory, work):
         page.keyboard.press(",")
     page.keyboard.press("b")
     page.keyboard.press("?")
-    assert not work.get_by_text("new object").is_visible()
+    assert not work.locator("dd", has_text="new object").is_visible()
     page.keyboard.press("?")
-    assert work.get_by_text("new object").is_visible()
+    assert work.locator("dd", has_text="new object").is_visible()
     page.keyboard.press("n")
     work.get_by_text("no mask yet").wait_for()
     assert work.get_by_label("Picture", exact=True).input_value() == "1"
