@@ -104,17 +104,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> tuple[PictureFolder, PictureFolder | None]:
     """What to learn from and what to validate on; the second None where the folder is too small to divide."""
-    common = {"max_side": options.side, "group": options.group}
+    whole = PictureFolder(options.folder, max_side=options.side)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            val = PictureFolder(options.folder, split="val", **common)
-            train = PictureFolder(options.folder, split="train", labels=val.labels, **common)
+            train, val = (whole.part(split, group=options.group) for split in ("train", "val"))
         except ValueError as error:
             if hasattr(error, "problems") or options.group is not None:
                 raise
             print(f"No validation: {error}")
-            train, val = PictureFolder(options.folder, **common), None
+            train, val = whole, None
     for sentence in dict.fromkeys(str(warning.message) for warning in told):
         print(sentence)
     for path in train.unlabelled:
