@@ -22,7 +22,8 @@ COUNTS = (10, 50)  # photographs to learn from; and all
 STEPS, BATCH = 60, 4
 RAREST = 1e-3  # a class is weighed as if it had this share of the pixels at least: ten pictures may lack it
 # Tried in steps of about three for seed 100 on 50 pictures, by mean IoU on CamVid's val by drive: scratch 0.003 and
-# 0.01, ToyStreet 0.0003 to 0.01, ImageNet 0.003 and 0.01; decoder three pairs, unweighted. That of bare SqueezeNet is lesson 05's.
+# 0.01, ToyStreet 0.0003 to 0.01, ImageNet 0.003 and 0.01; decoder three pairs, by plain cross-entropy. That of bare
+# SqueezeNet is lesson 05's.
 RATES = {"scratch": 1e-2, "ToyStreet": 3e-4, "ImageNet": 1e-2, "bare SqueezeNet": 1e-3, "ImageNet, decoder": 3e-3}
 FREE = 1e-3  # with a decoder: of the second half, in which the backbone learns, too
 
