@@ -44,7 +44,9 @@ def add_to(commands) -> None:
     )
     command.add_argument("--out", required=True, metavar="FILE", help="where the network goes: leaves.safetensors")
     command.add_argument("--model", choices=MODELS, default="unet", help="default: unet")
-    command.add_argument("--backbone", metavar="NAME", help="a classifier of torchvision as the way down: resnet18")
+    command.add_argument(
+        "--backbone", metavar="NAME", help="a classifier of torchvision as the way down: resnet18; or smp/NAME"
+    )
     command.add_argument("--pretrained", action="store_true", help="with --backbone: start from ImageNet (a download)")
     budget = command.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="how long; default: 5")
