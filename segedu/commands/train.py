@@ -104,17 +104,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> tuple[PictureFolder, PictureFolder | None]:
     """What to learn from and what to validate on; the second None where the folder is too small to divide."""
-    common = {"max_side": options.side, "group": options.group}
+    whole = PictureFolder(options.folder, max_side=options.side)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            val = PictureFolder(options.folder, split="val", **common)
-            train = PictureFolder(options.folder, split="train", labels=val.labels, **common)
+            train, val = (whole.part(split, group=options.group) for split in ("train", "val"))
         except ValueError as error:
             if hasattr(error, "problems") or options.group is not None:
                 raise
             print(f"No validation: {error}")
-            train, val = _without_val(options.folder, common), None
+            train, val = _without_val(whole), None
     for sentence in dict.fromkeys(str(warning.message) for warning in told):
         print(sentence)
     for path in train.unlabelled:
@@ -127,12 +126,12 @@ def _data(options: argparse.Namespace) -> tuple[PictureFolder, PictureFolder | N
     return train, val
 
 
-def _without_val(folder: str, common: dict) -> PictureFolder:
-    """What to learn from where nothing is for validation: the list or folder train, never what is kept for a test."""
+def _without_val(whole: PictureFolder) -> PictureFolder:
+    """What to learn from where nothing is for validation: the list train, never what is kept for a test."""
     try:
-        return PictureFolder(folder, split="train", **common)
+        return whole.part("train")
     except ValueError:  # nothing is divided, and there are too few pictures to do it
-        return PictureFolder(folder, **common)
+        return whole
 
 
 def _tell(history, model: torch.nn.Module, val, out: Path) -> None:

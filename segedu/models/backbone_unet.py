@@ -141,7 +141,7 @@ class SmpEncoder(nn.Module):
 def smp_features_of(name: str, pretrained: bool) -> tuple[nn.Module, list[int]]:
     """What `features_of` gives, for "smp/NAME" of segmentation_models_pytorch.
 
-    Raises ImportError without that library, ValueError for a name that it lacks, OSError for weights that cannot be had.
+    Raises ImportError without that library, ValueError for a name it lacks, OSError for weights that cannot be had.
     """
     try:
         from segmentation_models_pytorch import encoders
