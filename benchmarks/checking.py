@@ -37,7 +37,7 @@ ARMS = {
     "learning_per_minute": "FCN-8s",
     "real_cells": "membranes, UNet, from drawings only",
 }
-NO_SCORES = {"parameters", "pictures_per_second", "pieces_per_second", "seconds"}
+NO_SCORES = {"parameters", "pictures_per_second", "pieces_per_second", "seconds", "minutes"}
 MISSES = 0.01  # how often a file's numbers are called wrong by chance, if the scores' deviations are normal
 ROOM = 0.01  # scores that hardly change from seed to seed change more from machine to machine
 ALONE = 0.25  # a number of which one run is stored may be so far from it
