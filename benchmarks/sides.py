@@ -63,9 +63,9 @@ def answer(name: str, side: int) -> str:
         return f"{least(partial(net, picture))} {megabytes}"
 
 
-def in_a_fresh_process(name: str, side: int) -> dict[str, float]:
+def in_a_fresh_process(name: str, side: int | str) -> dict[str, float]:
     """The seconds and megabytes of `answer`."""
-    call = f"from benchmarks import sides; print(sides.answer({name!r}, {side}))"
+    call = f"from benchmarks import sides; print(sides.answer({name!r}, {int(side)}))"
     said = subprocess.run([sys.executable, "-c", call], check=True, capture_output=True, text=True).stdout
     seconds, megabytes = map(float, said.split())
     return {"seconds": float(f"{seconds:.3g}"), "megabytes": round(megabytes, 1)}
@@ -90,18 +90,18 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--sides", nargs="+", type=int, default=list(SIDES))
     options = parser.parse_args()
-    rows = {f"{name}, a step": {"seconds": round(value, 4)} for name, value in seconds_of_a_step().items()}
-    print(rows, flush=True)
+    found = {f"{name}, a step": {"seconds": round(value, 4)} for name, value in seconds_of_a_step().items()}
+    print(found, flush=True)
     for side in options.sides:
         for name in NETWORKS:
-            rows[f"{name}, {side}"] = in_a_fresh_process(name, side)
-            print(f"{name}, {side}", rows[f"{name}, {side}"], flush=True)
+            found[f"{name}, {side}"] = in_a_fresh_process(name, side)
+            print(f"{name}, {side}", found[f"{name}, {side}"], flush=True)
     result = {
         "question": "How do time and memory grow with the side of a picture?",
         "command": "python -m benchmarks.sides",
         "machine": machine("float32"),
         **origin("benchmarks.sides"),
-        "rows": rows,
+        "arms": {arm: {score: [value] for score, value in row.items()} for arm, row in found.items()},
     }
     if not options.dry:
         store(STORED, result)

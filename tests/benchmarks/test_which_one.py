@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import by_shape, lesson_10
+from benchmarks import by_shape, lesson_10, sides
 from segedu.datasets import ToyStreet
 from segedu.labels import STREET
 from segedu.metrics import size_stratified_iou
@@ -92,3 +92,8 @@ def test_equal_parameters_are_equal():
     sizes = [parameters(make(width=lesson_10.EQUAL[name])) for name, make in lesson_10.NETWORKS.items()]
     mean = sum(sizes) / len(sizes)
     assert all(abs(size / mean - 1) < 0.05 for size in sizes)
+
+
+def test_a_larger_picture_takes_more_time_and_memory():
+    small, large = (sides.in_a_fresh_process("FCN-8s", side) for side in (64, 512))
+    assert large["megabytes"] > small["megabytes"] + 20 and large["seconds"] > 8 * small["seconds"]
