@@ -97,10 +97,10 @@ def own_pictures(counts: Sequence[int] = COUNTS) -> Arms:
     """From rendered streets to photographs: how many are needed, and where should the network start?
 
     60 steps of 4 photographs on 10, 50 or all 266 of two of CamVid's drives, 160×120; scored on another drive (test).
-    scratch and ToyStreet: a small U-Net, by chance or with the weights that it learnt on rendered streets. ImageNet:
-    lesson 05's FCN on SqueezeNet, of which three score layers learn; bare SqueezeNet: all of it, by chance. decoder: a
-    U-Net on SqueezeNet, whose backbone learns from step 30 on. 3 times the steps: 180. a clip: the pictures follow each
-    other in time, instead of being spread over the drives.
+    scratch and ToyStreet: a small U-Net, by chance or with the weights that it learnt on rendered streets.
+    ImageNet: lesson 05's FCN on SqueezeNet, of which three score layers learn; bare SqueezeNet: all of it, by chance.
+    decoder: a U-Net on SqueezeNet, whose backbone learns from step 30 on. 3 times the steps: 180.
+    a clip: the pictures follow each other in time, instead of being spread over the drives.
     """
     camvid = partial(CamVid, protocol="by-drive", size=SIZE)
     drives = {"train": camvid("train"), "varied": camvid("train", transform=transforms.augment(scale=(0.7, 1.6)))}
