@@ -25,11 +25,11 @@ class BackboneUNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1, any H, W ≥ 32.
 
     The backbone is a classifier without its head, torchvision's or one of
-    segmentation_models_pytorch (smp), where that library is installed. Of each size that its maps have
-    (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is upsampled
-    to the size of the next finer one, concatenated to it, and joined by two convolutions, as in
-    U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures of
-    your own are often enough. Lesson 06.
+    segmentation_models_pytorch (smp), where that library is installed. Of each size that its maps
+    have (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is
+    upsampled to the size of the next finer one, concatenated to it, and joined by two convolutions,
+    as in U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures
+    of your own are often enough. Lesson 06.
 
     Args:
         num_classes: Scores of each pixel.
