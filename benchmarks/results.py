@@ -30,6 +30,7 @@ from benchmarks import (
     lesson_12,
     lesson_13,
     lesson_13_camera,
+    lesson_15,
 )
 from benchmarks.provenance import origin
 from benchmarks.storing import RESULTS, command_line, known, machine, store
@@ -51,6 +52,7 @@ EXPERIMENTS = {
     **lesson_12.EXPERIMENTS,
     **lesson_13.EXPERIMENTS,
     **lesson_13_camera.EXPERIMENTS,
+    **lesson_15.EXPERIMENTS,
 }
 
 
