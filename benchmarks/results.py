@@ -29,6 +29,7 @@ from benchmarks import (
     lesson_11,
     lesson_12,
     lesson_13,
+    lesson_14,
 )
 from benchmarks.provenance import origin
 from benchmarks.storing import RESULTS, command_line, known, machine, store
@@ -49,6 +50,7 @@ EXPERIMENTS = {
     **lesson_11.EXPERIMENTS,
     **lesson_12.EXPERIMENTS,
     **lesson_13.EXPERIMENTS,
+    **lesson_14.EXPERIMENTS,
 }
 
 
