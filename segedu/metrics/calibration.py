@@ -108,7 +108,7 @@ def expected_calibration_error(
 def coverage_curve(
     answer: Answer, target: ArrayLike, *, points: int = 101, ignore_index: int | None = IGNORE_INDEX
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(points,) coverage from 0 to 1, and (points,) accuracy of the surest pixels that make it up. Lesson 14.
+    """How often the surest pixels are right, by how many of all they are: (coverage, accuracy). Lesson 14.
 
     If the network may be silent where it is least sure: accuracy[i] is the share of right answers
     among the surest coverage[i] of all pixels; at coverage 1 it is the pixel accuracy. At coverage
@@ -120,6 +120,9 @@ def coverage_curve(
         target: (…, H, W) class ids.
         points: how many, ≥ 2, evenly from 0 to 1.
         ignore_index: pixels of that truth are left out; None leaves out nothing.
+
+    Returns:
+        Two tensors (points,) float64, both in 0…1; coverage is evenly spaced.
 
     Raises:
         TypeError, ValueError: as reliability_curve, but a pair's second may leave 0…1.
@@ -156,7 +159,7 @@ def fit_temperature(logits: torch.Tensor, target: ArrayLike, *, ignore_index: in
         Guo et al. (arXiv 1706.04599, section 4.2).
 
     Example:
-        >>> temperature = fit_temperature(logits, masks)
+        >>> temperature = fit_temperature(logits, mask)
         >>> probabilities = (logits / temperature).softmax(-3)
     """
     from scipy.optimize import minimize_scalar  # here: `import segedu` must not import scipy
