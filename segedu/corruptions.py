@@ -47,8 +47,9 @@ def noise(image: torch.Tensor, severity: int, *, seed: int = 0) -> torch.Tensor:
         severities each; the numbers here are our own.
 
     Example:
-        >>> corruptions.noise(torch.full((3, 120, 160), 0.5), severity=4).std()
-        tensor(0.1000)
+        >>> grey = torch.full((3, 120, 160), 0.5)
+        >>> round(segedu.corruptions.noise(grey, severity=4).std().item(), 2)
+        0.1
     """
     image, strength = _checked(image), _of(NOISE, severity)
     draw = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
@@ -202,8 +203,10 @@ def swap_background(
         TypeError, ValueError: for another form of picture, different sizes, or a severity outside 1 … 5.
 
     Example:
-        >>> sky, road = STREET.index("sky"), STREET.index("road")
-        >>> corruptions.swap_background(*street, *another_street, severity=5, classes=(sky, road))
+        >>> other, sky_and_road = (image.flip(-1), mask.flip(-1)), (0, 3)
+        >>> swap = segedu.corruptions.swap_background
+        >>> swap(image, mask, *other, severity=5, classes=sky_and_road).shape
+        torch.Size([3, 120, 160])
     """
     image, other, share = _checked(image), _checked(other), _of(SWAPPED, severity)
     if image.shape != other.shape or not mask.shape == other_mask.shape == image.shape[-2:]:

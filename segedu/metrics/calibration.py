@@ -108,7 +108,7 @@ def expected_calibration_error(
 def coverage_curve(
     answer: Answer, target: ArrayLike, *, points: int = 101, ignore_index: int | None = IGNORE_INDEX
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """How often the surest pixels are right, by how many of all they are: (coverage, accuracy). Lesson 14.
+    """How often the surest pixels are right, by their share of all pixels. Lesson 14.
 
     If the network may be silent where it is least sure: accuracy[i] is the share of right answers
     among the surest coverage[i] of all pixels; at coverage 1 it is the pixel accuracy. At coverage
@@ -122,7 +122,7 @@ def coverage_curve(
         ignore_index: pixels of that truth are left out; None leaves out nothing.
 
     Returns:
-        Two tensors (points,) float64, both in 0…1; coverage is evenly spaced.
+        (coverage, accuracy), each (points,) float64 in 0…1; coverage is evenly spaced.
 
     Raises:
         TypeError, ValueError: as reliability_curve, but a pair's second may leave 0…1.
