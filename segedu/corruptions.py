@@ -186,7 +186,7 @@ def swap_background(
     *,
     classes: Sequence[int],
 ) -> torch.Tensor:
-    """(C, H, W): where both pictures show the same of these classes, the other's colours come in. Lesson 14.
+    """(C, H, W): the picture with another's background, where both show the same. Lesson 14.
 
     There a pixel is (1 − s) · image + s · other, with s = SWAPPED[severity − 1]: 0.2, 0.4 … 1. All
     other pixels stay as they are, and the mask stays true: sky is still sky, but another one.
