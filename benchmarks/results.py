@@ -29,6 +29,7 @@ from benchmarks import (
     lesson_11,
     lesson_12,
     lesson_13,
+    lesson_13_camera,
     lesson_14,
 )
 from benchmarks.provenance import origin
@@ -50,6 +51,7 @@ EXPERIMENTS = {
     **lesson_11.EXPERIMENTS,
     **lesson_12.EXPERIMENTS,
     **lesson_13.EXPERIMENTS,
+    **lesson_13_camera.EXPERIMENTS,
     **lesson_14.EXPERIMENTS,
 }
 

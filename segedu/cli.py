@@ -1,4 +1,4 @@
-"""The command `segedu`: check | train | evaluate | predict | data list | data fetch."""
+"""The command `segedu`: check | train | evaluate | predict | export | data list | data fetch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from segedu import download, resources
-from segedu.commands import check, evaluate, predict, train
+from segedu.commands import check, evaluate, export, predict, train
 from segedu.datasets import REAL_DATA
 
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         print(f"segedu: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="segedu", description="Image segmentation from the command line.")
     parser.add_argument("--version", action="version", version=f"segedu {importlib.metadata.version('segedu')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (check, train, evaluate, predict):
+    for command in (check, train, evaluate, predict, export):
         command.add_to(commands)
 
     data = commands.add_parser("data", help="real data sets: which there are, and fetching one")

@@ -239,7 +239,7 @@ def check_stroke(stroke: Sequence, labels: LabelTable, size: tuple[int, int], nu
 def _paint_line(mask: np.ndarray, class_id: int, radius: float, start: tuple, end: tuple) -> None:
     """Paint one straight line in place.
 
-    paintLine in static/widgets.js has the same rule, so what one sees is this mask.
+    paintLine in static/figures.js has the same rule, so what one sees is this mask.
     """
     (ax, ay), (bx, by) = start, end
     dx, dy = bx - ax, by - ay

@@ -178,9 +178,9 @@ def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
-def canvas_pixels(figure) -> np.ndarray:
+def canvas_pixels(figure, canvas: str = "canvas") -> np.ndarray:
     """What the browser holds of a figure's canvas: (H, W, 4) uint8, red-green-blue and opacity."""
-    height, width, data = figure.locator("canvas").evaluate(
+    height, width, data = figure.locator(canvas).evaluate(
         "(c) => [c.height, c.width, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
     )
     return np.array(data, np.uint8).reshape(height, width, 4)

@@ -27,7 +27,7 @@ _ASSERT = re.compile(r"^\s*(?:assert\b|(?:torch|np|numpy)\.testing\.)", re.MULTI
 _OPENING = {"what you will be able to do": r"able to|you will", "what you need": r"need", "minutes": r"minutes|time"}
 _CLOSING = {"recap": r"recap", "what differs from the papers": r"differ|changed", "references": r"references|sources"}
 _CLOSING_CELLS = 8
-RETYPED = {"11_instances", "12_panoptic", "13_video"}  # until taught anew
+RETYPED = {"11_instances", "12_panoptic"}  # until taught anew
 
 
 def _start(cell) -> str:

@@ -1,1 +1,1 @@
-"""The commands `segedu check | train | evaluate | predict`, one a file; each has add_to(commands) and run(options)."""
+"""`segedu check | train | evaluate | predict | export`, a command a file; each has add_to(commands), run(options)."""

@@ -96,16 +96,12 @@ def _parts(data: PictureFolder, options: argparse.Namespace) -> tuple[list[str],
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            common = {"strict": False, "labels": data.labels, "group": options.group}
-            train, val = (PictureFolder(options.folder, split=split, **common).names for split in ("train", "val"))
+            train, val = (data.part(split, group=options.group).names for split in ("train", "val"))
         except ValueError as error:
             print(f"Not divided: {error}")
             return [], []
     for sentence in dict.fromkeys(str(warning.message) for warning in told):
         print(f"- {sentence}")
-    known = set(data.names)
-    if not known.issuperset(train):  # folders called train and val
-        train, val = ([f"{split}/{name}" for name in names] for split, names in (("train", train), ("val", val)))
     return train, val
 
 

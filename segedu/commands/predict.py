@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
         write_mask(out / f"{name}.png", mask, labels)
         _write(out / f"{name}_overlay.jpg", _overlay(picture, mask, labels), quality=90)
         if options.confidence:
-            grey = _enlarged((255 * confidence).round().astype(np.uint8), picture.shape[:2])
+            np.rint(np.multiply(confidence, 255, out=confidence), out=confidence)  # in place: it may be large
+            grey = _enlarged(confidence.astype(np.uint8), picture.shape[:2])
             _write(out / f"{name}_confidence.png", Image.fromarray(grey))
     if options.objects:
         _write_objects(out, sizes, objects, labels)

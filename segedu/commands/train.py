@@ -44,7 +44,9 @@ def add_to(commands) -> None:
     )
     command.add_argument("--out", required=True, metavar="FILE", help="where the network goes: leaves.safetensors")
     command.add_argument("--model", choices=MODELS, default="unet", help="default: unet")
-    command.add_argument("--backbone", metavar="NAME", help="a classifier of torchvision as the way down: resnet18")
+    command.add_argument(
+        "--backbone", metavar="NAME", help="a classifier of torchvision as the way down: resnet18; or smp/NAME"
+    )
     command.add_argument("--pretrained", action="store_true", help="with --backbone: start from ImageNet (a download)")
     budget = command.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="how long; default: 5")
@@ -102,17 +104,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> tuple[PictureFolder, PictureFolder | None]:
     """What to learn from and what to validate on; the second None where the folder is too small to divide."""
-    common = {"max_side": options.side, "group": options.group}
+    whole = PictureFolder(options.folder, max_side=options.side)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            val = PictureFolder(options.folder, split="val", **common)
-            train = PictureFolder(options.folder, split="train", labels=val.labels, **common)
+            train, val = (whole.part(split, group=options.group) for split in ("train", "val"))
         except ValueError as error:
             if hasattr(error, "problems") or options.group is not None:
                 raise
             print(f"No validation: {error}")
-            train, val = PictureFolder(options.folder, **common), None
+            train, val = whole, None
     for sentence in dict.fromkeys(str(warning.message) for warning in told):
         print(sentence)
     for path in train.unlabelled:

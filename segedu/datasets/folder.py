@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 import warnings
@@ -10,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segedu.datasets.annotations import BACKGROUND_NAMES, IGNORED_NAMES
 from segedu.datasets.base import SegmentationDataset, check_choice
 from segedu.datasets.files import resized, smaller
-from segedu.datasets.folder_layout import SPLITS, Layout, Pair, look_through, stem
-from segedu.datasets.folder_truth import check_turned, read_picture, read_truth, read_values
-from segedu.datasets.legends import read_legend, table_of
+from segedu.datasets.folder_layout import SPLITS, Pair, in_order, look_through, stem
+from segedu.datasets.folder_truth import check_turned, read_picture, read_truth
+from segedu.datasets.folder_values import Values, labels_of
 from segedu.ids import MaskError
 from segedu.inputs import height_and_width, whole_number
 from segedu.labels import LabelTable
@@ -48,6 +48,8 @@ class PictureFolder(SegmentationDataset):
     - one file a picture, `images/a.jpg` with `masks/a.png` (or `a_mask.png`, or both in one
       folder): palette or grey PNG of class ids; 0 and 255; RGB with a legend; ids of objects,
       where any is beyond 255 (16-bit PNG or TIFF), then the classes are background and object;
+    - beside such files of class ids one more a picture with the ids of its objects,
+      `instances/a.png` (16 bits): what widgets.label_folder writes;
     - one black-and-white file a class, `masks/CLASS/a.png`, or an object, `masks/a/1.png`;
     - LabelMe's JSON beside each picture, or one COCO JSON (polygons, run lengths; a crowd has its
       class, and no id; small objects lie over large ones).
@@ -111,18 +113,49 @@ class PictureFolder(SegmentationDataset):
         self.folder, self.size = Path(folder), None if size is None else height_and_width(size)
         self.max_side = None if max_side is None else whole_number(max_side, "max_side", 1)
         found = look_through(self.folder, split)
-        found.pairs.sort(key=lambda pair: _in_order(pair.name))
+        found.pairs.sort(key=lambda pair: in_order(pair.name))
         self.problems, self.passed_over, self.unlabelled = found.problems, found.passed_over, found.unlabelled
-        self._values = _Values(found.pairs, self.problems, labels)
+        self._values = Values(found.pairs, self.problems, labels)
         try:
-            self.labels = labels or _labels(found, self._values)
+            self.labels = labels or labels_of(found, self._values)
         except MaskError as error:
             raise FolderError(self.folder, [*self.problems, str(error)]) from error
         sound = [pair for pair in found.pairs if self._fits(pair)]
         if self.problems and (strict or not sound):
             raise FolderError(self.folder, self.problems)
+        self._divided = found.divided
         self._pairs = sound if found.divided or split is None else _part(self.folder, sound, split, group)
         self.names = [pair.name for pair in self._pairs]
+
+    def part(self, split: str, *, group: str | None = None, transform: Callable | None = None) -> PictureFolder:
+        """The pictures of one split of this whole folder, without reading its files again. Lesson 15.
+
+        Args:
+            split: as in PictureFolder.
+            group: as in PictureFolder.
+            transform: of the part; this folder's own is not taken over.
+
+        Returns:
+            A PictureFolder with the same pictures as PictureFolder(folder, split=split), and with
+            the labels and names of this one: of folders called train and val, names begin so.
+
+        Raises:
+            ValueError: as PictureFolder; a FolderError where the folder is divided and lacks it.
+
+        Example:
+            train, val = (own.part(split) for split in ("train", "val"))
+        """
+        check_choice("PictureFolder", "split", split, SPLITS)
+        part = copy.copy(self)
+        part.transform = transform
+        if self._divided:
+            part._pairs = [pair for pair in self._pairs if pair.name.startswith(f"{split}/")]
+            if not part._pairs:
+                raise FolderError(self.folder, [f"{self.folder} has no folder {split!r} with pictures and masks."])
+        else:
+            part._pairs = _part(self.folder, self._pairs, split, group)
+        part.names = [pair.name for pair in part._pairs]
+        return part
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -147,57 +180,12 @@ class PictureFolder(SegmentationDataset):
         try:
             image = read_picture(pair)
             check_turned(pair)
-            self._truth(pair, image.shape[:2])
+            if not self._values.are_sound(pair, image.shape[:2], len(self.labels)):
+                self._truth(pair, image.shape[:2])  # says what is wrong, and where
         except (OSError, ValueError) as error:
             self.problems.append(str(error))
             return False
         return True
-
-
-class _Values:
-    """What the files of masks hold, all together: the numbers, and whether they are colours or ids of objects.
-
-    white:      only 0 and 255 occur, and there are two classes: 255 is the object, and not void.
-    of_objects: ids beyond 255 occur, or the folder is called instances.
-    colours:    a file of colours, if there is one.
-    """
-
-    def __init__(self, pairs: list[Pair], problems: list[str], labels: LabelTable | None):
-        self.numbers: set[int] = set()
-        self.colours: Path | None = None
-        self.damaged: list[Pair] = []
-        for pair in pairs:
-            try:
-                values = read_values(pair)
-            except (OSError, ValueError) as error:
-                problems.append(str(error))
-                self.damaged.append(pair)
-                continue
-            if values is not None and values.ndim == 3:
-                self.colours = self.colours or pair.truth.path
-            elif values is not None:
-                self.numbers |= set(np.unique(values).tolist())
-        self.white = self.numbers in ({0, 255}, {255}) and (labels is None or len(labels) == 2)
-        named = any(pair.truth.path.parent.name.lower() == "instances" for pair in pairs if hasattr(pair.truth, "page"))
-        self.of_objects = named or max(self.numbers, default=0) > 255
-
-
-def _labels(found: Layout, values: _Values) -> LabelTable:
-    """The label table of a folder for which nobody gave one. MaskError where there is nothing to go by."""
-    if found.legend is not None:
-        return read_legend(found.legend)
-    if found.names:
-        rest = [name for name in found.names if name.lower() not in BACKGROUND_NAMES]
-        return table_of(["background", *(name for name in rest if name.lower() not in IGNORED_NAMES)])
-    if values.colours is not None:
-        raise MaskError(
-            f"{values.colours} is drawn in colours, and nothing says which colour is which class. Write a text file "
-            "labels.txt into the folder, a class a line: road,128,64,128; or give labels=LabelTable(names, colours)."
-        )
-    if values.white or values.of_objects or not values.numbers or values.numbers <= {0, 1}:
-        return table_of(["background", "object"])
-    highest = max(values.numbers - {255})
-    return table_of(["background", *(f"class {number}" for number in range(1, highest + 1))])
 
 
 def _part(folder: Path, pairs: list[Pair], split: str, group: str | None) -> list[Pair]:
@@ -264,8 +252,3 @@ def _warn_of_clips(folder: Path, names: list[str]) -> None:
                 stacklevel=4,
             )
             return
-
-
-def _in_order(name: str) -> list:
-    """So that picture 10 comes after picture 9."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

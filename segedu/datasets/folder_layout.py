@@ -16,6 +16,7 @@ from segedu.ids import MaskError
 
 PICTURES = ("images", "image", "pictures", "imgs", "img", "jpegimages", "photos")
 MASKS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass", "groundtruth", "gt", "instances")
+OBJECTS = ("instances",)  # beside masks: the ids of their objects
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 ENDING = re.compile(r"[ _-](mask|masks|label|labels|seg|gt|annotation|instances)$", re.I)
 READ = (*PICTURE_SUFFIXES, ".bmp", ".webp", ".gif")
@@ -24,10 +25,15 @@ LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 @dataclass(frozen=True)
 class MaskFile:
-    """One file that holds the class ids, or the ids of objects. page: of a file of several pages, from 0."""
+    """One file that holds the class ids, or the ids of objects.
+
+    page:    of a file of several pages, from 0.
+    objects: a second file, of the ids of objects, where `path` holds the class ids.
+    """
 
     path: Path
     page: int | None = None
+    objects: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,17 @@ def look_through(folder: Path, split: str | None = None) -> Layout:
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"There is no folder {folder}.")
+    found = _look(folder, split)
+    if not found.pairs and not found.problems:
+        found.problems.append(_nothing(folder, found.unlabelled))
+    return found
+
+
+def _look(folder: Path, split: str | None) -> Layout:
     places = (folder, _named(folder, PICTURES))
     splits = [name for name in SPLITS if any(_of_split(place, name) for place in places)]
     if splits and split is None:
-        return _joined([(name, look_through(folder, name)) for name in splits])
+        return _joined([(name, _look(folder, name)) for name in splits])
     home = _of_split(folder, split) or folder
     found = Layout(legend=find_legend(home) or find_legend(folder), divided=bool(splits))
     if splits and split not in splits:
@@ -95,7 +108,10 @@ def look_through(folder: Path, split: str | None = None) -> Layout:
         for name, (picture, masks) in one_each.items():
             found.pairs.append(Pair(name, picture, None, ObjectFiles(masks)))
         return found
-    mask_home = _of_split(_named(home, MASKS), split) or _named(home, MASKS)
+    masks = _named(home, MASKS)
+    mask_home = _of_split(masks, split)
+    if mask_home is None and not any(_of_split(masks, other) for other in splits):  # else they are another part's
+        mask_home = masks
     pictures = _pictures(picture_home or home, found)
     truths = _truths(home, picture_home or home, mask_home, pictures, split, found)
     for name, path in pictures.items():
@@ -108,8 +124,6 @@ def look_through(folder: Path, split: str | None = None) -> Layout:
         near = [other for other in pictures if other.lower() == name.lower()]
         hint = f" There is {near[0]!r}: capitals count." if near else ""
         found.problems.append(f"{where} belongs to a picture {name!r}, which is not in {picture_home or home}.{hint}")
-    if not found.pairs and not found.problems:
-        found.problems.append(_nothing(folder, pictures))
     return found
 
 
@@ -125,11 +139,12 @@ def _joined(parts: list[tuple[str, Layout]]) -> Layout:
     return whole
 
 
-def _nothing(folder: Path, pictures: dict) -> str:
+def _nothing(folder: Path, pictures: list[Path]) -> str:
     there = f"{folder} holds {len(pictures)} pictures and no mask" if pictures else f"{folder} holds no picture"
     return (
         f"{there}. What is read: images/a.jpg with masks/a.png; a.jpg beside a_mask.png; images/a.jpg with a file a "
-        "class (masks/CLASS/a.png) or an object (masks/a/1.png); a.jpg beside LabelMe's a.json; one COCO file."
+        "class (masks/CLASS/a.png) or an object (masks/a/1.png); a.jpg beside LabelMe's a.json; one COCO file. To "
+        "paint masks: segedu.widgets.label_folder(folder, names of the classes)"
     )
 
 
@@ -146,6 +161,11 @@ def _named(home: Path, names: tuple[str, ...]) -> Path | None:
 def stem(path: Path) -> str:
     """The file's name without suffix; umlauts composed, as macOS may store the same one in two ways."""
     return unicodedata.normalize("NFC", path.stem)
+
+
+def in_order(name: str) -> list:
+    """A key to sort names by, so that picture 10 comes after picture 9."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def _files(home: Path, found: Layout) -> list[Path]:
@@ -182,7 +202,7 @@ def _truths(home: Path, picture_home: Path, mask_home: Path | None, pictures, sp
     if mask_home is not None:
         inside = [path for path in sorted(mask_home.iterdir()) if path.is_dir() and not path.name.startswith(".")]
         if _files(mask_home, found):
-            return _mask_files(mask_home, found)
+            return _with_objects(_mask_files(mask_home, found), home, mask_home, split, found)
         if inside and sum(unicodedata.normalize("NFC", path.name) in pictures for path in inside) * 2 >= len(inside):
             return {
                 unicodedata.normalize("NFC", path.name): ObjectFiles(tuple(files))
@@ -208,6 +228,19 @@ def _mask_files(mask_home: Path, found: Layout) -> dict[str, MaskFile]:
             found.problems.append(f"{truths[name].path} and {path.name} are both the mask of {name!r}; take one away.")
             continue
         truths[name] = MaskFile(path)
+    return truths
+
+
+def _with_objects(truths: dict, home: Path, mask_home: Path, split: str | None, found: Layout) -> dict[str, MaskFile]:
+    """The masks, and with each the ids of its objects, where these lie in a folder of their own: instances/a.png."""
+    objects_home = _of_split(_named(home, OBJECTS), split) or _named(home, OBJECTS)
+    if objects_home is None or objects_home in (mask_home, mask_home.parent):
+        return truths
+    for name, ids in _mask_files(objects_home, found).items():
+        if name in truths:
+            truths[name] = replace(truths[name], objects=ids.path)
+        else:
+            found.problems.append(f"{ids.path} has ids of objects for {name!r}, which has no mask in {mask_home}.")
     return truths
 
 
@@ -321,7 +354,7 @@ def _add(found: Layout, name: str, picture: Path, truth) -> None:
         )
     else:
         for page in range(pages):
-            found.pairs.append(Pair(f"{name} page {page + 1}", picture, page, MaskFile(truth.path, page)))
+            found.pairs.append(Pair(f"{name} page {page + 1}", picture, page, replace(truth, page=page)))
 
 
 def page_count(path: Path) -> int:

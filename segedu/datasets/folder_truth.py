@@ -17,6 +17,7 @@ from segedu.masks.check import as_bytes
 from segedu.masks.decoding import Decoded, decoded, stored_ids
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF's orientations that exchange height and width
+UPRIGHT = ("segedu", "upright")  # what a PNG's text says of a mask that was painted over the upright picture
 
 
 def read_picture(pair: Pair) -> np.ndarray:
@@ -38,6 +39,13 @@ def read_values(pair: Pair) -> np.ndarray | None:
     path = pair.truth.path
     ids = stored_ids(_opened(path, pair.truth.page), path)
     return np.asarray(ids) if isinstance(ids, Image.Image) else class_ids(ids, str(path))
+
+
+def says_void(path: Path) -> bool:
+    """Whether a mask's file itself says that its 255 is void, not an object in white: by the colour in its palette."""
+    with Image.open(path) as picture:
+        colours_of = picture.getpalette("RGB") if picture.mode == "P" else None
+    return colours_of is not None and colours_of[3 * 255 :] not in ([], [255, 255, 255])
 
 
 def read_truth(
@@ -71,14 +79,29 @@ def read_truth(
             mask = (objects > 0).astype(np.uint8)
         else:
             mask = (values == 255).astype(np.uint8) if white else values
+        if pair.truth.objects is not None:
+            objects = _ids_beside(pair.truth.objects, size)
     name = str(getattr(pair.truth, "path", pair.picture))
-    validate_mask(mask, labels, size=size, name=name)
+    # A picture of which only some background is painted: 0 and 255, but nothing drawn in white.
+    sure = isinstance(pair.truth, MaskFile) and (mask != 255).any() and says_void(pair.truth.path)
+    validate_mask(np.where(mask == 255, 0, mask) if sure else mask, labels, size=size, name=name)
     return as_bytes(mask, name), objects
+
+
+def _ids_beside(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) int32: the ids of objects in a file beside the mask. MaskError that names it."""
+    ids = stored_ids(_opened(path, None), path)
+    if isinstance(ids, Image.Image):
+        raise MaskError(f"{path} is a picture of mode {ids.mode!r}, which holds no ids of objects.")
+    ids = object_ids(ids, str(path)).astype(np.int32)
+    if ids.shape != tuple(size):
+        raise MaskError(f"{path} is {ids.shape[0]} × {ids.shape[1]}, its picture {size[0]} × {size[1]}.")
+    return ids
 
 
 def check_turned(pair: Pair) -> None:
     """MaskError where nobody can tell whether a mask fits the picture as it is stored, or as it is shown."""
-    if pair.page is not None or getattr(pair.truth, "upright", False):
+    if pair.page is not None or getattr(pair.truth, "upright", False) or _painted_upright(pair.truth):
         return
     with Image.open(pair.picture) as picture:
         turn, (width, height) = picture.getexif().get(0x0112, 1), picture.size
@@ -88,6 +111,13 @@ def check_turned(pair: Pair) -> None:
             "not, and its size does not tell whether its mask is turned, too. Write it as it is shown, and look "
             f'whether the mask fits: PIL.ImageOps.exif_transpose(PIL.Image.open("{pair.picture.name}")).save(…)'
         )
+
+
+def _painted_upright(truth) -> bool:
+    if not isinstance(truth, MaskFile):
+        return False
+    with Image.open(truth.path) as picture:
+        return picture.info.get(UPRIGHT[0]) == UPRIGHT[1]
 
 
 def _ids_of(drawing: Drawing, labels: LabelTable) -> dict[str, int]:

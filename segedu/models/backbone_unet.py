@@ -18,13 +18,15 @@ from segedu.models.layers import Normalise, SegmentationModel, conv_bn_relu, who
 PROBE = 128  # side of the picture that is sent through the backbone once, without numbers, to see its maps
 ATTENTION = ("vit", "swin", "maxvit")  # transformers
 DEEPEST = 5  # halvings: maps of 1/32 of the picture's size are the smallest that are used
+SMP = "smp/"  # stands before the name of an encoder of segmentation_models_pytorch
 
 
 class BackboneUNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1, any H, W ≥ 32.
 
-    The backbone is a classifier of torchvision without its head. Of each size that its maps have
-    (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is upsampled
+    The backbone is a classifier without its head, torchvision's or one of
+    segmentation_models_pytorch (smp), where that library is installed. Of each size that its maps
+    have (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is upsampled
     to the size of the next finer one, concatenated to it, and joined by two convolutions, as in
     U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures of
     your own are often enough. Lesson 06.
@@ -32,15 +34,16 @@ class BackboneUNet(SegmentationModel):
     Args:
         num_classes: Scores of each pixel.
         backbone: A convolutional classifier of torchvision.models: "resnet18",
-            "mobilenet_v3_small", …
+            "mobilenet_v3_small", …; or "smp/" and the name of one of smp's encoders: "smp/mit_b0".
         width: Channels at half of the size; each halving doubles them, up to 16 times.
         pretrained: Whether the backbone's weights are ImageNet's: torchvision fetches them once
-            (resnet18: 45 MB), unless $SEGEDU_DATA/weights holds NAME.safetensors or NAME.pth. A
-            saved network is loaded without.
+            (resnet18: 45 MB), smp its own, unless $SEGEDU_DATA/weights holds NAME.safetensors or
+            NAME.pth. A saved network is loaded without.
 
     Raises:
-        ValueError: For a backbone that torchvision does not have, or whose maps cannot be taken out
-            (transformers, RegNet), and for sizes that are no whole numbers ≥ 1.
+        ValueError: For a backbone that neither library has, or whose maps cannot be taken out
+            (torchvision's transformers and RegNet), and for sizes that are no whole numbers ≥ 1.
+        ImportError: For one of smp's encoders where segmentation_models_pytorch is not installed.
         OSError: Where weights are wanted that are neither here nor can be fetched.
 
     Source:
@@ -56,7 +59,8 @@ class BackboneUNet(SegmentationModel):
         num_classes, width = whole(num_classes=num_classes, width=width)
         super().__init__(num_classes=num_classes, backbone=backbone, width=width, pretrained=False)
         self.normalise = Normalise(3)
-        self.backbone, channels = features_of(backbone, pretrained)
+        of_smp = isinstance(backbone, str) and backbone.startswith(SMP)
+        self.backbone, channels = (smp_features_of if of_smp else features_of)(backbone, pretrained)
         wide = [width * 2 ** min(step, 4) for step in range(len(channels))]
         self.bottom = conv_bn_relu(channels[-1], wide[-1])
         self.up = nn.ModuleList(
@@ -86,7 +90,8 @@ def features_of(name: str, pretrained: bool) -> tuple[nn.Module, list[int]]:
     if not isinstance(name, str) or name not in torchvision_models.list_models(module=torchvision_models):
         known = "resnet18, resnet50, mobilenet_v3_small, efficientnet_b0, convnext_tiny, vgg16_bn"
         raise ValueError(
-            f"torchvision has no classifier {name!r}; it has {known} and more: torchvision.models.list_models()"
+            f"torchvision has no classifier {name!r}; it has {known} and more: torchvision.models.list_models(). An "
+            f"encoder of segmentation_models_pytorch is named with {SMP!r} before it: 'smp/mit_b0'."
         )
     if name.startswith(ATTENTION):
         raise ValueError(
@@ -118,23 +123,81 @@ def features_of(name: str, pretrained: bool) -> tuple[nn.Module, list[int]]:
     return create_feature_extractor(network, chosen), [found[halvings][1] for halvings in sorted(found)]
 
 
+class SmpEncoder(nn.Module):
+    """The maps of one of smp's encoders, as `features_of` names them."""
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+        # The first map is the picture's own size; an encoder that halves twice at once gives an empty one between.
+        self.strides = [2**step for step, channels in enumerate(encoder.out_channels) if step and channels]
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """(N, 3, H, W) → {stride: (N, C, H/stride, W/stride)}, the finest first."""
+        maps = self.encoder(image)  # H, W; H/2, W/2; …
+        return OrderedDict((str(stride), maps[stride.bit_length() - 1]) for stride in self.strides)
+
+
+def smp_features_of(name: str, pretrained: bool) -> tuple[nn.Module, list[int]]:
+    """What `features_of` gives, for "smp/NAME" of segmentation_models_pytorch.
+
+    Raises ImportError without that library, ValueError for a name it lacks, OSError for weights that cannot be had.
+    """
+    try:
+        from segmentation_models_pytorch import encoders
+    except ImportError as error:
+        raise ImportError(
+            f"{name!r} is an encoder of segmentation_models_pytorch, which is not installed: pip install "
+            "segmentation-models-pytorch, or take a backbone of torchvision: resnet18."
+        ) from error
+    plain = name.removeprefix(SMP)
+    here = torch.empty(0).device
+    with torch.device("cpu"):  # some of them read their own numbers while they are built: not on meta
+        try:
+            network = encoders.get_encoder(plain, in_channels=3, depth=DEEPEST, weights=None)
+        except (KeyError, RuntimeError) as error:  # a RuntimeError is timm's, for a name after "tu-"
+            raise ValueError(
+                f"segmentation_models_pytorch has no encoder {plain!r}; smp.encoders.get_encoder_names() lists them. "
+                "torchvision's are named without smp/: resnet18."
+            ) from error
+        if pretrained and not _load_from_folder(network, plain):
+            try:
+                network = encoders.get_encoder(plain, in_channels=3, depth=DEEPEST, weights="imagenet")
+            except OSError as error:
+                raise OSError(_no_weights(plain, error)) from error
+    network = SmpEncoder(network.to(here))
+    return network, [network.encoder.out_channels[stride.bit_length() - 1] for stride in network.strides]
+
+
 def _load_imagenet(network: nn.Module, name: str) -> None:
     """Fill in the weights that lie in SEGEDU_DATA, else those that torchvision fetches."""
-    folder = Path(os.environ.get("SEGEDU_DATA") or ".") / "weights"
-    for path in (folder / f"{name}.safetensors", folder / f"{name}.pth"):
-        if os.environ.get("SEGEDU_DATA") and path.is_file():
-            if path.suffix == ".safetensors":
-                from safetensors.torch import load_file
-
-                network.load_state_dict(load_file(path))
-            else:
-                network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-            return
+    if _load_from_folder(network, name):
+        return
     try:
         weights = torchvision_models.get_model_weights(name).DEFAULT.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
-        raise OSError(
-            f"The weights of {name} are not on this machine and cannot be fetched ({error}). Give pretrained=False, or "
-            f"put {name}.pth into the folder weights of SEGEDU_DATA."
-        ) from error
+        raise OSError(_no_weights(name, error)) from error
     network.load_state_dict(weights)
+
+
+def _load_from_folder(network: nn.Module, name: str) -> bool:
+    """Fill in the weights NAME.safetensors or NAME.pth of SEGEDU_DATA's folder weights; False where there are none."""
+    if not os.environ.get("SEGEDU_DATA"):
+        return False
+    folder = Path(os.environ["SEGEDU_DATA"]) / "weights"
+    if (path := folder / f"{name}.safetensors").is_file():
+        from safetensors.torch import load_file
+
+        network.load_state_dict(load_file(path))
+    elif (path := folder / f"{name}.pth").is_file():
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    else:
+        return False
+    return True
+
+
+def _no_weights(name: str, error: Exception) -> str:
+    return (
+        f"The weights of {name} are not on this machine and cannot be fetched ({error}). Give pretrained=False, or "
+        f"put {name}.pth into the folder weights of SEGEDU_DATA."
+    )

@@ -168,7 +168,7 @@ def test_real_experiments_name_what_they_run_and_not_the_rest():
     assert common <= streets and common <= heads
     assert "segedu.models.fcn" in streets and "segedu.models.fcn" not in heads
     assert "segedu.models.deeplab" in heads and "segedu.models.deeplab" not in streets
-    drawing = {"segedu.plotting", "segedu.widgets", "segedu.check", "segedu.cli", "segedu.strokes"}
+    drawing = {"segedu.plotting", "segedu.widgets.figures", "segedu.check", "segedu.cli", "segedu.strokes"}
     assert not drawing & streets and not drawing & provenance.used_by("benchmarks.lesson_13")
 
 

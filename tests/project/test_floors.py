@@ -12,8 +12,8 @@ FLOORS = {
     "masks": 2, "transforms": 2, "corruptions": 2, "models": 2, "centres": 2, "metrics": 2, "crf": 2, "worlds": 2,
     "losses": 3, "datasets": 3, "inference": 3,
     "training": 4, "plotting": 4, "strokes": 4,
-    "widgets": 5, "check": 5, "claims": 5, "scoreboard": 5, "diagrams": 5,
-    "commands": 6,
+    "labelling": 5, "check": 5, "claims": 5, "scoreboard": 5, "diagrams": 5, "exporting": 5,
+    "widgets": 6, "commands": 6,
     "cli": 7,
 }  # fmt: skip
 DOORS = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}

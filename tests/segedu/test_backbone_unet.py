@@ -1,5 +1,6 @@
 """BackboneUNet: torchvision's classifiers as the way down of a U."""
 
+import sys
 import urllib.request
 
 import numpy as np
@@ -27,6 +28,50 @@ def test_each_backbone_gives_its_last_map_of_each_size(name, strides):
             round(256 / value.shape[-1] / stride) == 1 for stride, value in zip(strides, maps.values(), strict=True)
         )
         assert model(torch.zeros(2, 3, 75, 101)).shape == (2, 5, 75, 101)
+
+
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [("resnet18", (2, 4, 8, 16, 32)), ("mit_b0", (4, 8, 16, 32)), ("vgg11_bn", (2, 4, 8, 16, 32)),
+     ("tu-convnext_atto", (4, 8, 16, 32)), ("timm-regnetx_002", (2, 4, 8, 16, 32))],
+)  # fmt: skip
+def test_encoders_of_smp_are_backbones_too(name, strides, tmp_path):
+    pytest.importorskip("segmentation_models_pytorch")
+    model = BackboneUNet(5, backbone=f"smp/{name}", width=4).eval()
+    picture = torch.rand(1, 3, 75, 101)
+    assert tuple(map(int, model.backbone(picture))) == strides
+    for stride, value in zip(strides, model.backbone(torch.rand(1, 3, 64, 96)).values(), strict=True):
+        assert value.shape[-2:] == (64 // stride, 96 // stride)
+    expected = model(picture)
+    assert expected.shape == (1, 5, 75, 101)
+    segedu.save(tmp_path / "m.safetensors", model)
+    again = segedu.load(tmp_path / "m.safetensors")
+    assert again.config["backbone"] == f"smp/{name}"
+    torch.testing.assert_close(again(picture), expected)
+
+
+def test_an_encoder_of_smp_learns_in_fit_and_its_weights_come_from_the_folder(tmp_path, monkeypatch):
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    monkeypatch.setenv("SEGEDU_DATA", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    wanted = smp.encoders.get_encoder("mobilenet_v2", weights=None).state_dict()
+    save_file(wanted, tmp_path / "weights" / "mobilenet_v2.safetensors")
+    model = BackboneUNet(2, backbone="smp/mobilenet_v2", width=4, pretrained=True)
+    for name, value in model.backbone.encoder.state_dict().items():
+        assert torch.equal(value, wanted[name]), name
+    data = ToyCells("train", length=4, size=(64, 64), transform=lambda image, mask: (image.expand(3, -1, -1), mask))
+    segedu.fit(model, data, steps=1, batch_size=2, progress=False)
+    after = model.backbone.encoder.state_dict()
+    assert any(not torch.equal(after[name], value) for name, value in wanted.items() if name.endswith("weight"))
+
+
+def test_without_smp_and_without_such_an_encoder_there_is_a_sentence(monkeypatch):
+    pytest.importorskip("segmentation_models_pytorch")
+    with pytest.raises(ValueError, match=r"no encoder 'no_such'.*get_encoder_names"):
+        BackboneUNet(2, backbone="smp/no_such")
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
+    with pytest.raises(ImportError, match="pip install segmentation-models-pytorch"):
+        BackboneUNet(2, backbone="smp/resnet18")
 
 
 def test_the_maps_are_those_of_the_classifier():

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_masks
 
 import segedu
 from segedu import download
-from segedu.datasets import FolderError, Nuclei, PictureFolder
+from segedu.datasets import FolderError, Nuclei, PictureFolder, folder_truth
 from segedu.labels import LabelTable
 
 REAL = bool(os.environ.get("SEGEDU_DATA")) and download.find_data("nuclei") is not None
@@ -605,3 +605,58 @@ def test_what_is_asked_wrongly(tmp_path):
         PictureFolder(tmp_path, split="train")
     with pytest.raises(ValueError, match="knows no single objects"):
         PictureFolder(tmp_path, instances=True)[0]
+
+
+# Parts of one reading
+
+
+def labelled_folder(folder, names):
+    for number, name in enumerate(names):
+        home, _, stem = name.rpartition("/")
+        save(folder / home / "images" / f"{stem}.png", photo(number))
+        save(folder / home / "masks" / f"{stem}.png", palette(truth(number)))
+
+
+@pytest.mark.parametrize("names", [list("abcdefghij"), ["train/a", "train/b", "val/a", "test/c"]])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_part_is_what_the_split_alone_is(tmp_path, names, split):
+    labelled_folder(tmp_path, names)
+    transform = segedu.transforms.resize((20, 24))
+    part = PictureFolder(tmp_path, max_side=40).part(split, transform=transform)
+    alone = PictureFolder(tmp_path, split=split, max_side=40, transform=transform)
+    assert [name.rpartition("/")[2] for name in part.names] == alone.names and len(part) == len(alone) > 0
+    for one, other in zip(part, alone, strict=True):
+        assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+    assert part.labels == alone.labels
+
+
+def test_a_part_has_its_groups_and_leaves_the_whole_as_it_is(tmp_path):
+    labelled_folder(tmp_path, [f"{film}{number}" for film in "xyz" for number in range(4)])
+    whole = PictureFolder(tmp_path)
+    parts = [whole.part(split, group=r"^.") for split in ("train", "val")]
+    assert [len(part) for part in (whole, *parts)] == [12, 8, 4]
+    assert parts[1].names == PictureFolder(tmp_path, split="val", group=r"^.").names
+    with pytest.raises(ValueError, match="there are .train. and .val."):
+        whole.part("test")
+    with pytest.raises(ValueError, match="unknown"):
+        whole.part("all")
+
+
+def test_a_divided_folder_has_no_part_that_it_lacks_and_one_table_for_all(tmp_path):
+    labelled_folder(tmp_path, ["train/a", "val/a"])
+    save(tmp_path / "val" / "masks" / "a.png", palette(truth(0, 2)))
+    whole = PictureFolder(tmp_path)
+    assert len(whole.part("val").labels) == 3 and len(PictureFolder(tmp_path, split="val").labels) == 2
+    with pytest.raises(FolderError, match="no folder 'test'"):
+        whole.part("test")
+
+
+def test_each_sound_mask_is_read_once(tmp_path, monkeypatch):
+    labelled_folder(tmp_path, list("abcde"))
+    opened = []
+    kept = folder_truth.decoded
+    monkeypatch.setattr(folder_truth, "decoded", lambda path, page=None: opened.append(path) or kept(path, page))
+    whole = PictureFolder(tmp_path)
+    for split in ("train", "val"):
+        whole.part(split)
+    assert len(opened) == 10 and len(set(opened)) == 10

@@ -1,48 +1,6 @@
 // Two figures that live in the browser: a painter ("scribble") and a mask over its picture ("overlay").
 // Every pixel is handled here, so that no movement of the pointer waits for the kernel.
 
-const VOID = 255; // segedu.labels.IGNORE_INDEX
-const GREY = [128, 128, 128]; // segedu.labels.IGNORE_COLOUR, which no class has
-
-// ---------------------------------------------------------------- small parts that both figures use
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
-function button(text, onClick, attributes = {}) {
-  const node = element("button", { type: "button", ...attributes }, text);
-  node.addEventListener("click", onClick);
-  return node;
-}
-
-function bytes(view) {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function swatch(colour) {
-  const node = element("span", { class: "segedu-swatch", "aria-hidden": "true" });
-  node.style.background = `rgb(${(colour || GREY).join(" ")})`;
-  return node;
-}
-
-function group(name, ...children) {
-  return element("div", { class: "segedu-row", role: "group", "aria-label": name }, ...children);
-}
-
-function slider(text, { min, max, step, value, shown }, onInput) {
-  const input = element("input", { type: "range", min, max, step, value });
-  const reading = element("span", { class: "segedu-value" }, shown(value));
-  input.addEventListener("input", () => {
-    reading.textContent = shown(input.valueAsNumber);
-    onInput(input.valueAsNumber);
-  });
-  return element("label", { class: "segedu-slider" }, text, input, reading);
-}
-
 // An opaque colour [red, green, blue] as the four bytes of a canvas pixel; null is a clear one.
 function packed(colour) {
   return colour && new Uint32Array(new Uint8Array([...colour, 255]).buffer)[0];
@@ -331,11 +289,7 @@ function overlay(model, el) {
 function render({ model, el }) {
   el.classList.add("segedu");
   const dispose = { scribble, overlay }[model.get("kind")](model, el);
-  // A key pressed on a control belongs to it: without this, JupyterLab takes the arrow keys for a move to another cell.
-  // It looks for the attribute on the focused node itself.
-  for (const control of el.querySelectorAll("button, input, canvas")) {
-    control.setAttribute("data-lm-suppress-shortcuts", "true");
-  }
+  keepKeys(el);
   return dispose;
 }
 

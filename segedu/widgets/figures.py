@@ -1,7 +1,4 @@
-"""Figures that answer in the browser: a painter, an overlay, sliders.
-
-No other module imports anywidget and ipywidgets.
-"""
+"""Figures that answer in the browser: a painter, an overlay, sliders."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import anywidget
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,16 +20,7 @@ from segedu.labels import LabelTable
 from segedu.masks import validate_mask
 from segedu.pictures import picture_tensor
 from segedu.strokes import check_stroke, draw_strokes
-
-try:
-    import anywidget
-except ImportError as error:
-    raise ImportError(
-        f"The interactive figures need anywidget ({error}). Type `pip install anywidget` and restart the kernel; "
-        "every lesson also works without them: its strokes are numbers in a cell, and its figures stand below."
-    ) from error
-
-STATIC = Path(__file__).parent / "static"
+from segedu.widgets.page import script, style
 
 # The colours of Okabe and Ito, safe for colour-blind readers, for classes that come without a LabelTable.
 OKABE_ITO = (
@@ -172,10 +161,10 @@ def _slider(name: str, low: float, high: float, start: float) -> ipywidgets.IntS
 
 
 class _Figure(anywidget.AnyWidget):
-    """What both figures send to the browser; static/widgets.js draws it."""
+    """What both figures send to the browser; static/figures.js draws it."""
 
-    _esm = STATIC / "widgets.js"
-    _css = STATIC / "widgets.css"
+    _esm = script("figures.js")
+    _css = style()
     kind = traitlets.Unicode().tag(sync=True)
     picture = traitlets.Bytes().tag(sync=True)  # a PNG file
     size = traitlets.Tuple().tag(sync=True)  # height, width

@@ -1,0 +1,194 @@
+"""A network as an ONNX file: for programs that have no torch (a phone, a browser, a server in another language)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from segedu import resources
+from segedu.inference.semantic import SMALLEST
+from segedu.inference.tiles import is_unpadded
+from segedu.labels import LabelTable
+from segedu.models.layers import unwrapped
+from segedu.models.outputs import check_model, full_size, input_channels, logits_of
+from segedu.training.checkpoints import checked_labels
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST = 16384  # rows or columns that the file promises to take
+EXAMPLE = (96, 128)  # the picture with which the network is followed; its size is left open in the file
+TRIED = (2, 14)  # this torch leaves height and width open; 2.6 does not
+SIZES = ((32, 32), (96, 128), (97, 131), (120, 160), (255, 64))  # on which each file is compared with its network
+EQUAL = 1e-3  # logits are of the order of 10; rounding stays below a ten-thousandth
+HOW_TO_INSTALL = 'pip install "segedu[export]" (onnx, onnxscript, onnxruntime)'
+
+
+def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None = None) -> Path:
+    """The path of the ONNX file that is written: pictures of any size → logits of the same size.
+
+    In the file: one input, `image`, (N, C, H, W) float32 in 0…1, any N and any H, W ≥ 32; the first
+    output, `logits`, (N, num_classes, H, W) float32; normalisation and upsampling inside. A
+    panoptic network also gives `centres` and `offsets`. The file's metadata say in words what goes
+    in and what comes out, and hold the class table as JSON. Before it is written, wholly or not at
+    all, onnxruntime compares it with the network on pictures of five sizes.
+
+    Args:
+        path: ends in `.onnx`; a file that is there is replaced.
+        model: of segedu.models, or any network that semantic_segmentation takes and torch.export
+            can follow. It stays as it is, and where it is.
+        labels: the class table; None for the model's own `.labels`, if it has one.
+
+    Raises:
+        ImportError: Where onnx or onnxruntime is not installed.
+        TypeError: For what is no network.
+        ValueError: For another ending; for a network without padding, whose logits are smaller
+            than its picture; for one that cannot be followed with its height and width left open,
+            or whose file does not give the same logits.
+        CheckpointError: For a table that does not fit the network.
+
+    Example:
+        >>> export_onnx("street.onnx", segedu.load("unet_toystreet"))
+    """
+    check_model(model)
+    path = Path(path)
+    if path.suffix.lower() != ".onnx":
+        raise ValueError(f'{path} does not end in ".onnx", by which other programs know such files: {path.stem}.onnx')
+    labels = checked_labels(model, labels)
+    network = unwrapped(model)
+    if is_unpadded(network):
+        raise ValueError(
+            f"This {type(network).__name__} has no padding: its logits are smaller than its picture, and only some "
+            "sizes fit. Export one with padding, which takes pictures of any size."
+        )
+    file = _in_onnx(network)
+    for key, value in _metadata(network, labels).items():
+        entry = file.metadata_props.add()
+        entry.key, entry.value = key, value
+    data = file.SerializeToString()
+    if not (worst := largest_difference(data, network, SIZES)) < EQUAL:
+        raise ValueError(
+            f"The file of this {type(network).__name__} would not give the network's logits: they differ by up to "
+            f"{worst:.1g}{_too_old()}. Nothing was written."
+        )
+    with resources.atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+    return path
+
+
+def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequence[tuple[int, int]]) -> float:
+    """The largest difference of any logit between the file, run by onnxruntime, and the network.
+
+    Args:
+        file: an ONNX file of export_onnx, or what stands in it.
+        model: the network that it was made of.
+        sizes: (height, width) of the random pictures, bright and dark, on which both are compared.
+
+    Raises:
+        ImportError: Where onnxruntime is not installed.
+        ValueError: Where the file does not take such a picture, or gives a map of another size.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(f"Running an ONNX file needs onnxruntime: {HOW_TO_INSTALL}") from error
+    source = file if isinstance(file, bytes) else str(file)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    network = _Outputs(unwrapped(model))
+    chance, worst = np.random.default_rng(0), 0.0
+    for number, size in enumerate(sizes):
+        image = chance.random((1, input_channels(model), *size), np.float32) * np.float32(0.1 if number % 2 else 1)
+        with torch.inference_mode():
+            wanted = network(torch.from_numpy(image))[0].numpy()
+        try:
+            found = session.run(["logits"], {"image": image})[0]
+        except Exception as error:  # onnxruntime's classes of errors have no common one but this
+            raise ValueError(
+                f"The file would not give the network's logits: it does not take a picture of {size[0]} × {size[1]} "
+                f"pixels{_too_old()}. {str(error).splitlines()[0]}"
+            ) from error
+        if found.shape != wanted.shape:
+            raise ValueError(f"For a picture of {size} the file gives {found.shape}, the network {wanted.shape}.")
+        worst = max(worst, float(np.abs(found - wanted).max()))
+    return worst
+
+
+class _Outputs(nn.Module):
+    """A network's copy whose output is a tuple of maps, the logits first, all as large as the picture."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = copy.deepcopy(network).cpu().float()
+        self.eval()
+        self.example = torch.full((2, input_channels(network), *EXAMPLE), 0.5)  # a batch of one would be a fixed one
+        with torch.inference_mode():
+            output = self.network(self.example)
+        self.names = getattr(output, "_fields", ("logits",))
+        logits = logits_of(output)
+        full_size(logits, EXAMPLE)  # checks its form: once, not while it is followed
+        self.upsample = tuple(logits.shape[-2:]) != EXAMPLE
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, C, H, W) in 0…1 → (logits,), or (logits, centres, offsets)."""
+        output = self.network(image)
+        if len(self.names) > 1:
+            return tuple(output)
+        logits = logits_of(output)
+        if self.upsample:
+            logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return (logits,)
+
+
+def _in_onnx(network: nn.Module) -> onnx.ModelProto:
+    """The network in ONNX's form, its height and width left open."""
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"Writing an ONNX file needs onnx and onnxscript: {HOW_TO_INSTALL}") from error
+    copied = _Outputs(network)
+    side = {name: torch.export.Dim(name, min=SMALLEST, max=LARGEST) for name in ("height", "width")}
+    shapes = {"image": {0: torch.export.Dim("batch", min=1, max=1024), 2: side["height"], 3: side["width"]}}
+    talk = logging.getLogger("torch.onnx")
+    level = talk.level
+    talk.setLevel(logging.ERROR)  # it warns of versions of its own translations
+    try:
+        return torch.onnx.export(
+            copied, (copied.example,), dynamo=True, verbose=False, dynamic_shapes=shapes,
+            input_names=["image"], output_names=list(copied.names),
+        ).model_proto  # fmt: skip
+    except Exception as error:  # whatever torch.export raises for code that it cannot follow
+        raise ValueError(
+            f"This {type(network).__name__} cannot be followed by torch.export with its height and width left open. "
+            f"Its forward must not look at single numbers of a picture{_too_old()}: {str(error).splitlines()[0]}"
+        ) from error
+    finally:
+        talk.setLevel(level)
+
+
+def _too_old() -> str:
+    """Half a sentence, where torch is older than the one that this was tried with."""
+    here = tuple(map(int, torch.__version__.split(".")[:2]))
+    if here >= TRIED:
+        return ""
+    return f"; and torch {torch.__version__} may be too old, {TRIED[0]}.{TRIED[1]} can do it (2.6 cannot)"
+
+
+def _metadata(network: nn.Module, labels: LabelTable | None) -> dict[str, str]:
+    return {
+        "made_by": "segedu",
+        "network": type(network).__name__,
+        "input": f"image: float32 (N, {input_channels(network)}, H, W) in 0...1, H and W from {SMALLEST} on; "
+        "normalisation is inside",
+        "output": "logits: float32 (N, num_classes, H, W); the class of a pixel is the argmax over num_classes",
+        "labels": json.dumps(vars(labels) if labels else None),
+    }

@@ -1,0 +1,157 @@
+"""Networks as ONNX files: the same logits from onnxruntime."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import segedu
+from segedu import cli, models
+from segedu.exporting import TRIED, export_onnx, largest_difference
+from segedu.labels import STREET
+from segedu.training import CheckpointError
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+# The exporter of torch 2.6 does not leave height and width open; what the function then says is tested below.
+able = pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < TRIED, reason="torch is too old")
+chance = np.random.default_rng(5)
+TWENTY = [(32, 32), (33, 32), (32, 63), *((int(h), int(w)) for h, w in chance.integers(32, 140, (17, 2)))]
+NETWORKS = {
+    "smallnet": lambda: models.SmallNet(11),
+    "fcn": lambda: models.FCN(11, width=4),
+    "unet": lambda: models.UNet(11, width=4, depth=3),
+    "deeplab": lambda: models.DeepLab(11, width=4, head="v3+"),
+    "quick": lambda: models.QuickUNet(11),
+    "panoptic": lambda: models.PanopticDeepLab(11, width=4),
+    "backbone": lambda: models.BackboneUNet(11, backbone="squeezenet1_1", width=4),
+}
+KINDS = [name if name == "smallnet" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+
+
+def network(kind, seed):
+    """One of the networks with chance weights everywhere: some begin with zeros, whose logits are all equal."""
+    torch.manual_seed(seed)
+    model = NETWORKS[kind]()
+    for weights in model.parameters():
+        if not weights.any():
+            nn.init.normal_(weights, std=0.3)
+    return model
+
+
+@able
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_gives_the_networks_logits_on_twenty_sizes(kind, tmp_path):
+    model = network(kind, 1)
+    path = export_onnx(tmp_path / "net.onnx", model, labels=STREET)
+    assert largest_difference(path, model, TWENTY) < 1e-4
+    assert model.training  # it stays as it was
+    # Another network's logits are another's: the comparison can fail.
+    assert largest_difference(path, network(kind, 2), [(40, 50)]) > 1e-2
+
+
+@able
+def test_what_stands_in_the_file(tmp_path):
+    model = models.SmallNet(11)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    file = onnx.load(export_onnx(tmp_path / "net.onnx", model, labels=STREET))
+    onnx.checker.check_model(file)
+    notes = {entry.key: entry.value for entry in file.metadata_props}
+    assert json.loads(notes["labels"])["names"] == list(STREET.names)
+    assert notes["network"] == "SmallNet" and "0...1" in notes["input"] and "normalisation is inside" in notes["input"]
+    (given,), (wanted,) = file.graph.input, file.graph.output
+    assert (given.name, wanted.name) == ("image", "logits")
+    sides = [side.dim_param or side.dim_value for side in given.type.tensor_type.shape.dim]
+    assert sides == ["batch", 3, "height", "width"]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@able
+def test_a_batch_of_any_number(tmp_path):
+    model = models.SmallNet(3).eval()
+    session = onnxruntime.InferenceSession(str(export_onnx(tmp_path / "net.onnx", model)))
+    for number in (1, 3):
+        images = torch.rand(number, 3, 40, 50)
+        with torch.inference_mode():
+            expected = model(images).numpy()
+        np.testing.assert_allclose(session.run(None, {"image": images.numpy()})[0], expected, atol=1e-4)
+
+
+@able
+def test_a_strangers_network_with_a_dict_and_a_stride(tmp_path):
+    class Strange(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(1, 2, 3, stride=2, padding=1)
+
+        def forward(self, image):
+            return {"out": self.layer(image)}
+
+    model = Strange()
+    path = export_onnx(tmp_path / "net.onnx", model)
+    image = torch.rand(1, 1, 64, 96)
+    (logits,) = onnxruntime.InferenceSession(str(path)).run(None, {"image": image.numpy()})
+    assert logits.shape == (1, 2, 64, 96)
+    ids = segedu.semantic_segmentation(model, image[0])
+    assert (logits[0].argmax(0) == ids).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "error", "sentence"),
+    [
+        ("net.pt", models.SmallNet(2), ValueError, r'does not end in "\.onnx".*net\.onnx'),
+        ("net.onnx", "unet", TypeError, r"of type str"),
+        ("net.onnx", models.UNet(2, depth=2, padding=False), ValueError, r"UNet has no padding"),
+    ],
+)
+def test_what_cannot_be_exported_is_told(name, model, error, sentence, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(error, match=sentence):
+        export_onnx(tmp_path / name, model)
+    assert (tmp_path / name).read_text() == "mine"  # what was there is not lost
+
+
+def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path, monkeypatch):
+    class Looks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 2, 1)
+
+        def forward(self, image):
+            return self.layer(image) if float(image.mean()) > 0.2 else self.layer(1 - image)
+
+    with pytest.raises(ValueError, match=r"Looks cannot be followed by torch\.export|would not give the network's"):
+        export_onnx(tmp_path / "net.onnx", Looks())
+    monkeypatch.setattr("segedu.exporting.TRIED", (99, 0))
+    with pytest.raises(ValueError, match=r"torch .* may be too old, 99\.0 can"):
+        export_onnx(tmp_path / "net.onnx", Looks())
+    with pytest.raises(CheckpointError, match="11 names"):
+        export_onnx(tmp_path / "net.onnx", models.SmallNet(3), labels=STREET)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_onnx_there_is_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install \"segedu\[export\]\""):
+        export_onnx(tmp_path / "net.onnx", models.SmallNet(2))
+    assert cli.main(["export", "unet_toystreet", "--onnx", str(tmp_path / "net.onnx")]) == 2
+    assert "segedu[export]" in capsys.readouterr().err
+
+
+@able
+def test_the_command_writes_and_compares(tmp_path, capsys):
+    path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
+    assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 0
+    printed = capsys.readouterr().out
+    assert "on 5 sizes its logits are the network's" in printed and (tmp_path / "net.onnx").stat().st_size > 1000
+
+
+@able
+def test_a_file_that_gives_something_else_is_not_written(tmp_path, monkeypatch, capsys):
+    path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
+    monkeypatch.setattr("segedu.exporting.largest_difference", lambda *given: 0.5)
+    assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 2
+    assert "they differ by up to 0.5" in capsys.readouterr().err and not (tmp_path / "net.onnx").exists()
