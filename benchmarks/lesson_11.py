@@ -1,4 +1,4 @@
-"""Lesson 11's stored runs: from a network's maps to objects, on drawn and on real cells. Run by results.py.
+"""Stored runs of lessons 11a and 11b: from a network's maps to objects, on drawn and on real cells. Run by results.py.
 
 A network learns one of three truths: "plain" (cell or not), "line" (touching cells parted by background, with border
 weights) or "border" (a third class where cells touch). Its maps become objects by one of several ways; the arms of one

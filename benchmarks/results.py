@@ -26,11 +26,13 @@ from benchmarks import (
     lesson_08_controls,
     lesson_09,
     lesson_09_colours,
+    lesson_10,
     lesson_11,
     lesson_12,
     lesson_13,
     lesson_13_camera,
     lesson_14,
+    lesson_15,
 )
 from benchmarks.provenance import origin
 from benchmarks.storing import RESULTS, command_line, known, machine, store
@@ -48,11 +50,13 @@ EXPERIMENTS = {
     **lesson_08_controls.EXPERIMENTS,
     **lesson_09.EXPERIMENTS,
     **lesson_09_colours.EXPERIMENTS,
+    **lesson_10.EXPERIMENTS,
     **lesson_11.EXPERIMENTS,
     **lesson_12.EXPERIMENTS,
     **lesson_13.EXPERIMENTS,
     **lesson_13_camera.EXPERIMENTS,
     **lesson_14.EXPERIMENTS,
+    **lesson_15.EXPERIMENTS,
 }
 
 

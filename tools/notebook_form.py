@@ -27,7 +27,6 @@ _ASSERT = re.compile(r"^\s*(?:assert\b|(?:torch|np|numpy)\.testing\.)", re.MULTI
 _OPENING = {"what you will be able to do": r"able to|you will", "what you need": r"need", "minutes": r"minutes|time"}
 _CLOSING = {"recap": r"recap", "what differs from the papers": r"differ|changed", "references": r"references|sources"}
 _CLOSING_CELLS = 8
-RETYPED = {"11_instances", "12_panoptic"}  # until taught anew
 
 
 def _start(cell) -> str:
@@ -174,10 +173,7 @@ def recorded(notebook, name):
 
 def names_keep_their_type(notebook, name):
     """A name at a cell's own level is the same kind of thing all through the lesson, as far as the source tells."""
-    complaints = [f"{one} is {a}, and {b} in {_start(cell)}: two names" for one, a, b, cell in changes(code(notebook))]
-    if name not in RETYPED:
-        return complaints
-    return [] if complaints else [f"in {name} names keep their types now: take it off RETYPED"]
+    return [f"{one} is {a}, and {b} in {_start(cell)}: two names" for one, a, b, cell in changes(code(notebook))]
 
 
 def sizes(notebook, name):

@@ -23,8 +23,9 @@ ALIKE = 0.985  # correlation of these from which on two pictures are called near
 FLAT = 4.0  # standard deviation of grey values below which a picture has nothing to compare
 _HELP = """
 Reads every picture and mask of FOLDER (its forms: segedu.datasets.PictureFolder), tells what does not
-fit and the way out, counts classes, and looks for nearly equal pictures in train and val: a score on
-those says nothing of new pictures (lesson 01b). --page writes all masks over their pictures.
+fit and the way out, counts classes, and looks for nearly equal pictures in train and val (in train and
+test, where there is no val): a score on those says nothing of new pictures (lesson 01b). --page writes
+all masks over their pictures.
 Exit code: 0 where all fits, 1 where something does not.
 """
 
@@ -56,9 +57,12 @@ def run(options: argparse.Namespace) -> int:
     if data.passed_over:
         print(f"Passed over: {', '.join(path.name for path in data.passed_over)}")
     print(class_table(data))
-    alike = near_duplicates(data, *_parts(data, options))
+    held = _held_out(Path(options.folder))
+    alike = near_duplicates(data, *_parts(data, options, held))
     for one, other, value in alike:
-        print(f"- {one} (train) and {other} (val) are nearly equal ({value:.3f}): group= or lists keep them together.")
+        print(
+            f"- {one} (train) and {other} ({held}) are nearly equal ({value:.3f}): group= or lists keep them together."
+        )
     if options.page:
         write_page(Path(options.page), data)
         print(f"All masks over their pictures: {options.page}")
@@ -89,14 +93,20 @@ def class_table(data: PictureFolder) -> str:
     return "\n".join(lines)
 
 
-def _parts(data: PictureFolder, options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The names in train and in val, as training would divide the folder; two empty lists where it cannot."""
+def _held_out(folder: Path) -> str:
+    """What train is compared with: "val", or "test" where the folder has a list or folder test, and none for val."""
+    there = {path.stem.lower() for path in folder.iterdir() if path.is_dir() or path.suffix == ".txt"}
+    return "test" if "test" in there and "val" not in there else "val"
+
+
+def _parts(data: PictureFolder, options: argparse.Namespace, held: str) -> tuple[list[str], list[str]]:
+    """The names in train and in what is held out of it; two empty lists where the folder cannot be divided."""
     import warnings
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            train, val = (data.part(split, group=options.group).names for split in ("train", "val"))
+            train, val = (data.part(split, group=options.group).names for split in ("train", held))
         except ValueError as error:
             print(f"Not divided: {error}")
             return [], []

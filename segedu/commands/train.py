@@ -113,7 +113,7 @@ def _data(options: argparse.Namespace) -> tuple[PictureFolder, PictureFolder | N
             if hasattr(error, "problems") or options.group is not None:
                 raise
             print(f"No validation: {error}")
-            train, val = whole, None
+            train, val = _without_val(whole), None
     for sentence in dict.fromkeys(str(warning.message) for warning in told):
         print(sentence)
     for path in train.unlabelled:
@@ -124,6 +124,14 @@ def _data(options: argparse.Namespace) -> tuple[PictureFolder, PictureFolder | N
     if options.plain:
         train.transform = transforms.augment(window, scale=(1, 1), flip=False, colour=0)
     return train, val
+
+
+def _without_val(whole: PictureFolder) -> PictureFolder:
+    """What to learn from where nothing is for validation: the list train, never what is kept for a test."""
+    try:
+        return whole.part("train")
+    except ValueError:  # nothing is divided, and there are too few pictures to do it
+        return whole
 
 
 def _tell(history, model: torch.nn.Module, val, out: Path) -> None:

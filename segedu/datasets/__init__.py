@@ -5,14 +5,16 @@ from segedu.datasets.davis import DAVIS, Davis
 from segedu.datasets.folder import FolderError, PictureFolder
 from segedu.datasets.membranes import MEMBRANES, Membranes
 from segedu.datasets.nuclei import NUCLEI, Nuclei
+from segedu.datasets.pets import Pets
 from segedu.datasets.photographs import Photographs
 from segedu.datasets.texturemosaic import TextureMosaic
 from segedu.datasets.toycells import ToyCells
 from segedu.datasets.toystreet import ToyStreet
+from segedu.datasets.voc import VOC
 
 __all__ = [
-    "CamVid", "Davis", "FolderError", "Membranes", "Nuclei", "Photographs", "PictureFolder", "TextureMosaic",
-    "ToyCells", "ToyStreet",
+    "VOC", "CamVid", "Davis", "FolderError", "Membranes", "Nuclei", "Pets", "Photographs", "PictureFolder",
+    "TextureMosaic", "ToyCells", "ToyStreet",
 ]  # fmt: skip
 
 # What `segedu data` lists and fetches, by name.

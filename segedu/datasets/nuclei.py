@@ -31,7 +31,7 @@ SPLITS = ("train", "val", "test")
 
 
 class Nuclei(StoredDataset):
-    """Bright nuclei on dark, of very different sizes, with ids: StarDist's choice. Lessons 07, 11, 12.
+    """Bright nuclei on dark, of many sizes, with ids: StarDist's choice. Lessons 07, 11a, 12.
 
     ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but
     with one channel. In the mask (labels.CELLS) there is a line of background, two pixels wide,

@@ -1,4 +1,4 @@
-"""From classes to objects: a network's map of classes, and the id of the single object at every pixel (lesson 11)."""
+"""From classes to objects: a network's map of classes, and the id of the single object at every pixel (lesson 11a)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERY_NEIGHBOUR = np.ones((3, 3), bool)  # pixels that meet at a corner are conn
 
 
 class Instances(NamedTuple):
-    """Objects, with what is known of them. Lesson 11.
+    """Objects, with what is known of them. Lesson 11b.
 
     Attributes:
         ids: (H, W) int32: 1 … n, and 0 for no object.
@@ -52,7 +52,7 @@ def instance_segmentation(
     margin: int | None = None,
     return_scores: bool = False,
 ) -> np.ndarray | Instances:
-    """(H, W) int32 object ids 1 … n, 0 for none; or `Instances`. Lessons 11 and 12.
+    """(H, W) int32 object ids 1 … n, 0 for none; or `Instances`. Lessons 11a and 12.
 
     An object's score is the mean probability of its class over its pixels (0 where another thing is
     likelier; gaps and borders that were shared out do not count), with "centres" times the height
@@ -139,7 +139,7 @@ def objects_by_watershed(
     min_dip: float = 0.15,
     min_size: int = 1,
 ) -> np.ndarray:
-    """(H, W) int32 object ids of a map of class ids, 0 for none. Lesson 11.
+    """(H, W) int32 object ids of a map of class ids, 0 for none. Lesson 11a.
 
     Args:
         classes: (H, W) class ids.
@@ -187,7 +187,7 @@ def objects_by_watershed(
 
 
 def split_by_distance(foreground: np.ndarray | torch.Tensor, *, min_dip: float = 0.15) -> np.ndarray:
-    """(H, W) int32 ids of objects: a map's components, split where they are narrow. Lesson 11.
+    """(H, W) int32 ids of objects: a map's components, split where they are narrow. Lesson 11a.
 
     The distance of each pixel to the background has a summit in the middle of an object and a
     saddle where two objects touch. Two summits stay apart if the way from one to the other goes

@@ -37,7 +37,7 @@ def object_classes(mask: ArrayLike, instances: ArrayLike) -> dict[int, int]:
 
 
 def border_classes(instances: ArrayLike, width: int = 2) -> np.ndarray:
-    """(H, W) uint8: 0 background, 1 inside of objects, 2 borders where another is near. Lesson 11.
+    """(H, W) uint8: 0 background, 1 inside of objects, 2 borders where another is near. Lesson 11a.
 
     What a network learns that tells touching cells apart by a class of its own. The border is
     exactly the line that `separate` cuts; too thin objects keep all of their pixels.

@@ -47,7 +47,7 @@ class Overlap:
 
 
 def overlap(prediction: Ids, target: Ids, names: tuple[str, str] = ("prediction", "target")) -> Overlap:
-    """The objects of two maps, and what they share. Lesson 11.
+    """The objects of two maps, and what they share. Lesson 11a.
 
     Args:
         prediction: object ids, 0 for no object.
@@ -74,7 +74,7 @@ def overlap(prediction: Ids, target: Ids, names: tuple[str, str] = ("prediction"
 
 
 def overlaps(predictions: Iterable[Ids], targets: Iterable[Ids]) -> Iterator[Overlap]:
-    """The overlap of each picture. Lesson 11.
+    """The overlap of each picture. Lesson 11a.
 
     Args:
         predictions: a list or a stack of (H, W) maps of object ids; one map alone is one picture.
@@ -89,7 +89,7 @@ def overlaps(predictions: Iterable[Ids], targets: Iterable[Ids]) -> Iterator[Ove
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """Average precision by class and threshold; see `average_precision`. Lesson 11.
+    """Average precision by class and threshold; see `average_precision`. Lesson 11b.
 
     Attributes:
         by_class: {class id: (T,) float64 in 0…1}; NaN for a class without true objects. Without
@@ -101,7 +101,7 @@ class AveragePrecision:
     thresholds: tuple[float, ...]
 
     def at(self, threshold: float) -> float:
-        """The mean over the classes at one threshold, 0…1; 0.5 gives AP50. Lesson 11.
+        """The mean over the classes at one threshold, 0…1; 0.5 gives AP50. Lesson 11b.
 
         Args:
             threshold: one of `thresholds`.
@@ -132,7 +132,7 @@ def average_precision(
     target_classes: Iterable[Mapping[int, int]] | None = None,
     thresholds: Sequence[float] = COCO_THRESHOLDS,
 ) -> AveragePrecision:
-    """The average precision of each class at each threshold of IoU, over all pictures. Lesson 11.
+    """The average precision of each class at each threshold of IoU, over all pictures. Lesson 11b.
 
     The found objects of a class are taken by falling score. Each claims the true object of its
     picture that it overlaps most, among those that nobody claimed before and whose IoU reaches the

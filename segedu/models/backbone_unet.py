@@ -26,10 +26,10 @@ class BackboneUNet(SegmentationModel):
 
     The backbone is a classifier without its head, torchvision's or one of
     segmentation_models_pytorch (smp), where that library is installed. Of each size that its maps
-    have (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is upsampled
-    to the size of the next finer one, concatenated to it, and joined by two convolutions, as in
-    U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures of
-    your own are often enough. Lesson 06.
+    have (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is
+    upsampled to the size of the next finer one, concatenated to it, and joined by two convolutions,
+    as in U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures
+    of your own are often enough. Lesson 06.
 
     Args:
         num_classes: Scores of each pixel.

@@ -26,7 +26,7 @@ _NEAR = 4  # pixels: objects that lie closer get two colours
 
 @dataclass(frozen=True)
 class Faults:
-    """Which ids of a map are which fault, beside the truth: sets of ids. Lesson 11.
+    """Which ids of a map are which fault, beside the truth: sets of ids. Lesson 11a.
 
     Attributes:
         partner: {found id: the true id that it shares most with}; none for invented ones.
@@ -44,7 +44,7 @@ class Faults:
 
 
 def faults(found: Any, true: Any) -> Faults:
-    """Which found objects are merged, split or invented, and which true ones missed. Lesson 11.
+    """Which found objects are merged, split or invented, and which true ones missed. Lesson 11a.
 
     Args:
         found: (H, W) object ids, 0 for none.
@@ -88,7 +88,7 @@ def instances(
     legend: bool = True,
     axis: Axes | None = None,
 ) -> Figure:
-    """A figure of objects in colours; found ones have the colour of their true object. Lesson 11.
+    """A figure of objects in colours; found ones have the colour of their true object. Lesson 11a.
 
     Neighbours differ in colour. With `like`, faults are marked and counted in the legend: merged
     ones are hatched, the smaller pieces of split ones dotted, invented ones grey with a red dashed

@@ -92,9 +92,9 @@ function render({ model, el }) {
   );
   canvas.style.opacity = 0.6;
   const zoomer = slider("zoom", { min: 1, max: ZOOMS, step: 1, value: 1, shown: (v) => `${v}×` }, (v) => paper.zoomTo(v));
-  const rows = KEYS.map(([key, what]) => element("div", {}, element("dt", {}, key), element("dd", {}, what)));
+  const rows = KEYS.map(([key, what]) => element("span", {}, element("kbd", {}, key), what));
   const summary = element("summary", {}, "Keys ", element("kbd", {}, "?"));
-  const keys = element("details", { class: "segedu-keys", open: "" }, summary, element("dl", {}, ...rows));
+  const keys = element("details", { class: "segedu-keys", open: "" }, summary, element("div", {}, ...rows));
 
   function choose(id) {
     if (id >= names.length) return;

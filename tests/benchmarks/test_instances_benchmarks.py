@@ -1,4 +1,4 @@
-"""What lesson 11's stored runs rest on: their scores, and the ways from a picture to objects."""
+"""What the stored runs of lessons 11a and 11b rest on: their scores, and the ways from a picture to objects."""
 
 import numpy as np
 import pytest

@@ -326,14 +326,6 @@ def test_each_fault_is_named_by_its_rule(fault, rule, words):
     assert any(words in complaint for complaint in said), said
 
 
-def test_a_lesson_whose_names_keep_their_types_is_no_exception():
-    excepted = min(form.RETYPED)
-    assert "off RETYPED" in form.names_keep_their_type(sound_lesson(), excepted)[0]
-    lesson = sound_lesson()
-    two_kinds(lesson)
-    assert form.names_keep_their_type(lesson, excepted) == []
-
-
 def test_every_rule_is_tried():
     assert {rule.__name__ for rule in form.RULES} == {rule for _, rule, _ in FAULTS}
 

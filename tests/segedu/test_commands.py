@@ -136,6 +136,32 @@ def test_train_without_enough_pictures_to_divide_says_so(cells, tmp_path, capsys
     assert "No validation: split='train'" in capsys.readouterr().out
 
 
+@pytest.fixture
+def without_val(cells, tmp_path):
+    """A folder of four pictures whose lists have a train and a test, and no val; c, of test, is a copy of b."""
+    for place in ("images", "masks"):
+        (tmp_path / place).mkdir()
+        for name in "abcd":
+            same = "b" if name == "c" else name
+            (tmp_path / place / f"{name}.png").write_bytes((cells / place / f"{same}.png").read_bytes())
+    (tmp_path / "train.txt").write_text("a\nb\n")
+    (tmp_path / "test.txt").write_text("c\nd\n")
+    return tmp_path
+
+
+def test_without_a_list_for_val_training_leaves_the_test_pictures_alone(without_val, capsys):
+    out = without_val / "m.safetensors"
+    assert call("train", without_val, "--steps", 2, "--model", "quick", "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert "2 pictures to learn from, 0 for validation" in printed and "lacks val.txt" in printed
+
+
+def test_without_a_list_for_val_check_compares_train_with_test(without_val, capsys):
+    assert call("check", without_val) == 1
+    printed = capsys.readouterr().out
+    assert "b (train) and c (test) are nearly equal" in printed and "Not divided" not in printed
+
+
 def test_train_tells_a_broken_folder_from_a_small_one(cells, tmp_path, capsys):
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()

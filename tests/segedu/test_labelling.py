@@ -554,6 +554,7 @@ def two_halves(folder, count=3):
         save(folder / "images" / f"{number}.png", picture)
 
 
+@pytest.mark.slow
 def test_a_proposal_fills_what_is_not_painted_and_nothing_else(tmp_path):
     two_halves(tmp_path)
     work = Labelling(tmp_path, LABELS, brush=3)

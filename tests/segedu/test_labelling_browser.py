@@ -143,9 +143,9 @@ def test_everything_by_keys(laboratory, work):
         page.keyboard.press(",")
     page.keyboard.press("b")
     page.keyboard.press("?")
-    assert not work.locator("dd", has_text="new object").is_visible()
+    assert not work.locator(".segedu-keys span", has_text="new object").is_visible()
     page.keyboard.press("?")
-    assert work.locator("dd", has_text="new object").is_visible()
+    assert work.locator(".segedu-keys span", has_text="new object").is_visible()
     page.keyboard.press("n")
     work.get_by_text("no mask yet").wait_for()
     assert work.get_by_label("Picture", exact=True).input_value() == "1"

@@ -76,6 +76,12 @@ def test_the_shipped_deeplabs(file, row):
     assert 100 * found.mean_iou() == pytest.approx(STORED[f"DeepLab {row}, 500 steps, as shipped"], abs=0.3)
 
 
+@pytest.mark.slow
+def test_the_shipped_panoptic_deeplab():
+    found = segedu.evaluate(segedu.load("panoptic_toystreet"), ToyStreet("test", length=scoreboard.STREETS))
+    assert 100 * found.mean_iou() == pytest.approx(STORED["Panoptic-DeepLab, 3,000 steps more, as shipped"], abs=0.3)
+
+
 def test_a_lesson_shows_what_stood_before_it_and_yours_in_its_place(capsys):
     assert scoreboard.rows("01b") == [] and len(scoreboard.rows("02")) == 3
     assert [row.name for row in scoreboard.rows("13")] == [*STORED]
