@@ -31,6 +31,7 @@ from benchmarks import (
     lesson_12,
     lesson_13,
     lesson_13_camera,
+    lesson_14,
     lesson_15,
 )
 from benchmarks.provenance import origin
@@ -54,6 +55,7 @@ EXPERIMENTS = {
     **lesson_12.EXPERIMENTS,
     **lesson_13.EXPERIMENTS,
     **lesson_13_camera.EXPERIMENTS,
+    **lesson_14.EXPERIMENTS,
     **lesson_15.EXPERIMENTS,
 }
 

@@ -4,7 +4,7 @@ import importlib
 import sys
 
 # scipy and scikit-image would take half a second more: whoever needs them imports them inside the function that does.
-from segedu import datasets, inference, losses, masks, metrics, models, training, transforms
+from segedu import corruptions, datasets, inference, losses, masks, metrics, models, training, transforms
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.runtime import device, seed_everything
 from segedu.training import evaluate, fit, load, save
@@ -12,7 +12,7 @@ from segedu.training import evaluate, fit, load, save
 __version__ = "0.1.0"
 
 __all__ = [
-    "check", "datasets", "device", "evaluate", "fit", "instance_segmentation", "load", "losses", "masks",
+    "check", "corruptions", "datasets", "device", "evaluate", "fit", "instance_segmentation", "load", "losses", "masks",
     "metrics", "models", "plotting", "save", "scoreboard", "seed_everything", "semantic_segmentation", "statistics",
     "transforms", "widgets",
 ]  # fmt: skip

@@ -1,15 +1,19 @@
 """A trained network as a function: class ids of pixels (`semantic`), object ids (`instances`), lasting ids of objects.
 
-From below: `tiles` (how a large picture is cut), `semantic`, `instances`; `tracking` needs maps of ids only.
+From below: `tiles` (how a large picture is cut), `semantic`, `probabilities` (what else a pixel might be), `instances`;
+`tracking` needs maps of ids only.
 """
 
 from segedu.inference.instances import Instances, instance_segmentation, objects_by_watershed, split_by_distance
+from segedu.inference.probabilities import class_probabilities, entropy
 from segedu.inference.semantic import evaluation_mode, predict_logits, semantic_segmentation
 from segedu.inference.tracking import track
 from segedu.pictures import picture_tensor
 
 __all__ = [
     "Instances",
+    "class_probabilities",
+    "entropy",
     "evaluation_mode",
     "instance_segmentation",
     "objects_by_watershed",

@@ -70,7 +70,7 @@ def semantic_segmentation(
         out: an integer array or memmap (H, W) that the ids are written to, tile by tile; for more
             than 255 classes one whose integers hold them.
         return_confidence: give (ids, confidence), the second (H, W) float32 in 0…1: the softmax of
-            the class that won. Networks are often surer than they are right.
+            the class that won, which need not be how often it is right (lesson 14).
         progress: show a bar that counts tiles.
 
     Returns:
