@@ -188,8 +188,8 @@ def swap_background(
 ) -> torch.Tensor:
     """(C, H, W): the picture with another's background, where both show the same. Lesson 14.
 
-    There a pixel is (1 − s) · image + s · other, with s = SWAPPED[severity − 1]: 0.2, 0.4 … 1. All
-    other pixels stay as they are, and the mask stays true: sky is still sky, but another one.
+    There a pixel is (1 − s) · image + s · other, with s = SWAPPED[severity − 1]: 0.2, 0.4 … 1.
+    All other pixels stay as they are, and the mask stays true: sky is still sky, but another one.
 
     Args:
         image: (C, H, W) floats in 0…1.
@@ -200,7 +200,8 @@ def swap_background(
         classes: the ids of what is background.
 
     Raises:
-        TypeError, ValueError: for another form of picture, different sizes, or a severity outside 1 … 5.
+        TypeError, ValueError: for another form of picture, different sizes, or a severity outside
+            1 … 5.
 
     Example:
         >>> other, sky_and_road = (image.flip(-1), mask.flip(-1)), (0, 3)
