@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from segedu import download
-from segedu.datasets.base import SegmentationDataset
+from segedu.datasets.base import SegmentationDataset, check_choice
 from segedu.datasets.files import resized
 from segedu.inputs import height_and_width
 from segedu.masks import validate_mask
@@ -19,9 +19,10 @@ from segedu.masks import validate_mask
 class TorchvisionDataset(SegmentationDataset):
     """A real data set behind torchvision's loader, which also fetches it. Lesson 15.
 
-    A subclass sets `labels`, `folder`, `told` and `names`, and defines `_loader` and `_ids`.
+    A subclass sets `labels`, `splits`, `folder`, `told` and `names`, and defines `_loader` and `_ids`.
 
     Args:
+        split: one of `splits`.
         size: (height, width) to which pictures are resized, None for that of the files.
         transform: called as transform(image, mask); may be random.
         root: the folder above torchvision's, in which `folder` lies; None: SEGEDU_DATA, then the
@@ -30,16 +31,25 @@ class TorchvisionDataset(SegmentationDataset):
 
     Raises:
         DataMissing: where the data set, or a list in it, is not there.
-        ValueError: for a size that is no (height, width) of at least (1, 1).
+        ValueError: for another split, and a size that is no (height, width) of at least (1, 1).
     """
 
+    splits: ClassVar[tuple[str, ...]]
     folder: ClassVar[str]  # as torchvision calls it
     told: ClassVar[str]  # size and licence, said where it is missing
 
     def __init__(
-        self, *, size: tuple[int, int] | None, transform: Callable | None, root: str | Path | None, download: bool
+        self,
+        split: str = "train",
+        *,
+        size: tuple[int, int] | None = None,
+        transform: Callable | None = None,
+        root: str | Path | None = None,
+        download: bool = False,
     ):
+        check_choice(type(self).__name__, "split", split, self.splits)
         super().__init__(transform=transform)
+        self.split = split
         self.size = None if size is None else height_and_width(size)
         self.root = self._root(root, download)
         try:

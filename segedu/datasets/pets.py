@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset, Subset
 
-from segedu.datasets.base import check_choice
 from segedu.datasets.of_torchvision import TorchvisionDataset
 from segedu.ids import MaskError
 from segedu.labels import CELLS, IGNORE_INDEX, LabelTable
 
-SPLITS = ("train", "val", "test")
 CLASSES = LabelTable(names=("background", "pet"), colours=CELLS.colours, things=("pet",))
 PET, BACKGROUND, BORDER = 1, 2, 3  # in the files, which are called trimaps
 
@@ -50,21 +47,9 @@ class Pets(TorchvisionDataset):
     """
 
     labels = CLASSES
+    splits = ("train", "val", "test")
     folder = "oxford-iiit-pet"
     told = "About 800 MB. Licence: CC BY-SA 4.0; the photographs are their owners'. Cite Parkhi et al. (2012)."
-
-    def __init__(
-        self,
-        split: str = "train",
-        *,
-        size: tuple[int, int] | None = None,
-        transform: Callable | None = None,
-        root: str | Path | None = None,
-        download: bool = False,
-    ):
-        check_choice("Pets", "split", split, SPLITS)
-        self.split = split
-        super().__init__(size=size, transform=transform, root=root, download=download)
 
     def _loader(self, root: Path, download: bool) -> Dataset:
         from torchvision.datasets import OxfordIIITPet

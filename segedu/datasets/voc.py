@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from segedu.datasets.base import check_choice
 from segedu.datasets.of_torchvision import TorchvisionDataset
 from segedu.labels import LabelTable
-
-SPLITS = ("train", "val", "trainval")
 
 # Pascal VOC's twenty classes behind background, in VOC's order and colours; but car's is void's here, and another.
 CLASSES = LabelTable(
@@ -63,23 +59,11 @@ class VOC(TorchvisionDataset):
     """
 
     labels = CLASSES
+    splits = ("train", "val", "trainval")
     folder = "VOCdevkit"
     told = (
         "About 2 GB. The photographs are Flickr's, under its terms of use: for research. Cite Everingham et al. (2015)."
     )
-
-    def __init__(
-        self,
-        split: str = "train",
-        *,
-        size: tuple[int, int] | None = None,
-        transform: Callable | None = None,
-        root: str | Path | None = None,
-        download: bool = False,
-    ):
-        check_choice("VOC", "split", split, SPLITS)
-        self.split = split
-        super().__init__(size=size, transform=transform, root=root, download=download)
 
     def _loader(self, root: Path, download: bool) -> Dataset:
         from torchvision.datasets import VOCSegmentation
