@@ -222,6 +222,8 @@ def main(name="", *arguments):
     """Run the command of this name."""
     own = {"lab": lab, "copy": copy, "test": test, "lint": lint, "lowest": lowest}
     own |= {module: partial(hand_out, f"tools.{module}") for module in ("learner", "pack")}
+    if name in {*own, *COMMANDS} - {"lab", "copy"} and not (ROOT / "tools").is_dir():
+        sys.exit(f"This is the learner edition, which has lab and copy: `{name}` is the whole course's.")
     if name in own:
         sys.exit(own[name](*arguments))
     if name not in COMMANDS:
