@@ -29,7 +29,7 @@ PLATFORMS = {
         "Linux x86_64",
         {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"},
         [*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)), "manylinux2014_x86_64", "linux_x86_64"],
-        3.0,
+        3.2,
     ),
     "windows": (
         "Windows AMD64",
