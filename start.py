@@ -149,7 +149,7 @@ def unpacked(folder):
     """The folder of a pack that `pack` has made for computers like this one."""
     try:
         made_for = json.loads((Path(folder) / "pack.json").read_text(encoding="utf-8"))["for"]
-    except FileNotFoundError:
+    except (OSError, ValueError):  # not there, or half copied
         sys.exit(f"{folder or 'It'} is no pack: name the folder that `python start.py pack FOLDER` made.")
     here = f"{platform.system()} {platform.machine()}, Python %d.%d" % sys.version_info[:2]
     if here not in made_for:

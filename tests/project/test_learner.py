@@ -136,7 +136,7 @@ def test_every_badge_leads_to_the_edition(edition, where):
         assert found and all(file.startswith(f"{place}/blob/{publish.BRANCH}/notebooks/") for file in found), found
         assert all((edition / file.partition(f"/{publish.BRANCH}/")[2]).is_file() for file in found), found
     if where == "README.md":
-        assert f"(https://codespaces.new/{place}?ref={publish.BRANCH})" in texts[0]
+        assert f"(https://codespaces.new/{place}/tree/{publish.BRANCH})" in texts[0]
         assert f"git-pull?repo={publish.repository()}&branch={publish.BRANCH}&" in texts[0]
 
 

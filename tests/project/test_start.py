@@ -384,6 +384,7 @@ def test_from_a_pack_pip_installs_without_network(start, computer, monkeypatch, 
     [
         (["--from"], "It is no pack: name the folder"),
         (["--from", "nowhere"], "nowhere is no pack: name the folder"),
+        (["--from", "half"], "half is no pack: name the folder"),
         (["--from", "stick"], r"stick is a pack for Windows AMD64, Python 3\.12\. This is Linux x86_64, Python 3"),
     ],
 )
@@ -391,6 +392,7 @@ def test_another_computers_pack_is_refused_before_anything_is_made(start, comput
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.chdir(tmp_path)
     packed(tmp_path / "stick", "Windows AMD64, Python 3.12")
+    (packed(tmp_path / "half") / "pack.json").write_text("")
     with pytest.raises(SystemExit, match=said):
         start["main"]("lab", *words)
     assert computer.calls == [] and not (tmp_path / "my_lessons").exists()
