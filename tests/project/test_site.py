@@ -90,16 +90,17 @@ def test_what_jupyterlab_folds_is_folded_and_a_guess_is_not_asked_for():
 
 def test_solutions_are_folded_and_called_so():
     path = ROOT / "notebooks" / "solutions" / "99.ipynb"
-    title, greeting, answer, why = folded(
+    title, greeting, answer, checker, why = folded(
         cell("# 99 · New: exercises", kind="markdown"),
         cell("These are the solutions. Try first.", "solution", kind="markdown"),
         cell("guess = 1  # --- solution"),
+        cell("check.guess(guess, 1)", "checker", "hide-input"),
         cell("Because.", "solution", kind="markdown"),
         path=path,
     )
     assert title["source"] == "# 99 · New: solutions"
     assert greeting["source"].startswith("These")
-    assert "hide-input" in answer["metadata"]["tags"]
+    assert "hide-cell" in answer["metadata"]["tags"] and "hide-cell" in checker["metadata"]["tags"]
     assert why["source"] == "<details><summary>Why</summary>\n\nBecause.\n\n</details>"
 
 

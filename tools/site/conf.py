@@ -56,25 +56,27 @@ def mathml(writer, node):
     raise nodes.SkipNode
 
 
+COLON = "\ue000"  # stands for one before which napoleon would read a type
+
+
 def as_rest(app, what, name, item, options, lines):
     """A docstring is plain text with `code`: its signs mean themselves, its example is code, its lessons are links."""
-    written, example = [], False
+    written, section, typed = [], "", ">>>" in "\n".join(lines)
     for line in lines:
-        if re.match(r"[A-Z]\w+:$", line):
-            example = line in ("Example:", "Examples:")
-        if not example:
+        if re.fullmatch(r"[A-Z]\w+:", line):
+            section = line
+            written += [line, *(["    .. code-block:: python", ""] if line == "Example:" and not typed else [])]
+        elif section == "Example:":
+            written.append(line if typed else f"    {line}")
+        else:
+            line = line.replace(":", COLON) if section == "Returns:" else line
             parts = re.split(r"(`+[^`]+`+)", line)
-            line = "".join(part if part.startswith("`") else plain(part) for part in parts)
-        elif not line.endswith(":") and ">>>" not in "".join(lines):
-            line = f"    {line}"
-        written.append(line)
-        if example and line in ("Example:", "Examples:") and ">>>" not in "".join(lines):
-            written += ["    .. code-block:: python", ""]
+            written.append("".join(part if part.startswith("`") else plain(part) for part in parts))
     lines[:] = written
 
 
 def plain(text: str) -> str:
-    """Text whose stars and bars mean themselves (but a star before an argument's name, which napoleon knows)."""
+    """Text whose stars and bars mean themselves, but those before an argument's name, and whose lessons are links."""
 
     def link(number: re.Match) -> str:
         place = next((LESSONS[name] for name in LESSONS if name.startswith(number[0])), None)
@@ -82,20 +84,32 @@ def plain(text: str) -> str:
 
     if not re.match(r" +\*+\w+:", text):
         text = re.sub(r"[*|]", r"\\\g<0>", text)
-    return re.sub(r"[Ll]essons? [\dab,– and]+", lambda words: re.sub(r"\b\d\d[ab]?\b", link, words[0]), text)
+    lessons = r"[Ll]essons? \d\d[ab]?(?:(?:, |–| and | to )\d\d[ab]?)*"
+    return re.sub(lessons, lambda words: re.sub(r"\d\d[ab]?", link, words[0]), text)
 
 
-def mend(app, name, template, context, doctree):
-    """What readers of screens stumble over in a page: a name that hides a fold's own, a list that is none."""
-    body = context.get("body", "").replace(' aria-label="Toggle hidden content"', "")
-    for dl in re.findall(r'<dl>\n(?:<dd><em class="sig-param">.*</dd>\n)+</dl>', body):  # a signature in lines
-        lines = re.sub(r"<(/?)dd>", lambda tag: "</span>" if tag[1] else '<span class="line">', dl[4:-5])
-        body = body.replace(dl, lines)
-    context["body"] = body
+def with_colons(app, what, name, item, options, lines):
+    """What napoleon has turned into lists, with its colons again."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
+
+
+def mend(app, exception):
+    """What readers of screens stumble over in the pages: folds without a name of their own, a list that is none."""
+    for path in app.outdir.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        page = page.replace(' aria-label="Toggle hidden content"', "")  # it says more what is folded
+        page = page.replace("<summary><span", '<summary aria-label="Exercises and solutions"><span')
+        for lines in re.findall(r'<dl>\n(?:<dd><em class="sig-param">.*</dd>\n)+</dl>', page):  # of a signature
+            spans = lines[4:-5].replace("<dd>", '<span class="line">').replace("</dd>", "</span>")
+            page = page.replace(lines, spans)
+        if path.parent.name == "api":
+            page = page.replace(" -- ", " – ").replace(">Variables<", ">Attributes<")
+        path.write_text(page, encoding="utf-8", newline="\n")
 
 
 def setup(app):
     """Formulas, docstrings and pages of this site."""
-    app.connect("html-page-context", mend)
+    app.connect("build-finished", mend)
     app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
     app.connect("autodoc-process-docstring", as_rest, priority=400)  # before napoleon's
+    app.connect("autodoc-process-docstring", with_colons, priority=600)

@@ -122,7 +122,9 @@ def code(cell: dict) -> list[dict]:
     if cell["metadata"].get("jupyter", {}).get("outputs_hidden"):
         tags.append("hide-output")
     if "# --- solution" in cell["source"]:
-        tags += ["solution", "hide-input"]
+        tags += ["solution", "hide-cell"]
+    elif "checker" in tags:  # what it prints tells the answer
+        tags.append("hide-cell")
     title = next((title for tag, title in FOLDS.items() if tag in tags), "The answer")
     prompts = {"code_prompt_show": title, "code_prompt_hide": title}
     parts = [cell | {"metadata": {"tags": tags, "mystnb": prompts}, "outputs": []}]
