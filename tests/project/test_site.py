@@ -59,7 +59,8 @@ def test_every_document_has_one_place_in_the_contents():
         if path.parent.name in ("exercises", "solutions") or path == ROOT / "README.md":
             continue
         name = path.relative_to(ROOT).with_suffix("").as_posix()
-        found = [line for line in trees.splitlines() if line in (name, name.removeprefix("data/"))]
+        places = (re.sub(r".*<(.*)>", r"\1", line) for line in trees.splitlines())
+        found = [place for place in places if place in (name, name.removeprefix("data/"))]
         assert len(found) == 1, name
     assert {"camvid.md", "02_scores.ipynb", "04.ipynb"} <= {path.name for path in pages.documents()}
 
@@ -133,11 +134,11 @@ def test_a_link_to_a_file_of_the_project_is_kept(tmp_path):
 
 
 class Page(HTMLParser):
-    """What a page names (links), loads (loads), and offers to be named (anchors); and its figures' texts."""
+    """What a page names, loads and offers to be named (anchors); its figures' texts; next and previous."""
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.loads, self.anchors, self.alts = [], [], set(), []
+        self.links, self.loads, self.anchors, self.alts, self.turns = [], [], set(), [], {}
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -145,6 +146,8 @@ class Page(HTMLParser):
         self.anchors |= {given[key] for key in ("id", "name") if given.get(key)}
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
+        if given.get("rel") in ("next", "prev"):
+            self.turns[given["rel"]] = given["href"]
         if tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
             self.loads.append(given["href"])
         if given.get("src"):
@@ -206,7 +209,9 @@ def test_pages_show_what_is_stored(site, parsed):
         assert page.alts == stored, path.name
     described = set().union(*(page.anchors for path, page in parsed.items() if path.parent.name == "api"))
     assert test_docstrings.offered().keys() <= described
-    assert "math" in (site / "notebooks" / "09_crf.html").read_text(encoding="utf-8")
+    lesson = parsed[site / "notebooks" / "02_scores.html"]
+    assert lesson.turns == {"prev": "solutions/01b.html", "next": "exercises/02.html"}
+    assert "<math" in (site / "notebooks" / "09_crf.html").read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -224,7 +229,10 @@ def served(folder):
     server.server_close()
 
 
-LOOKED_AT = ["index.html", "notebooks/02_scores.html", "api/datasets.html", "search.html?q=dilation"]
+LOOKED_AT = [
+    "index.html", "notebooks/02_scores.html", "notebooks/solutions/04.html", "api/datasets.html",
+    "search.html?q=dilation",
+]  # fmt: skip
 SCREENS = [(1366, 768, "light"), (390, 844, "dark")]
 
 

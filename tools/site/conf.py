@@ -12,6 +12,7 @@ from docutils import nodes  # noqa: E402
 from latex2mathml.converter import convert  # noqa: E402
 
 from tools.cells import NOTEBOOKS  # noqa: E402
+from tools.site.pages import LANGUAGES  # noqa: E402
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -102,6 +103,9 @@ def mend(app, exception):
         for lines in re.findall(r'<dl>\n(?:<dd><em class="sig-param">.*</dd>\n)+</dl>', page):  # of a signature
             spans = lines[4:-5].replace("<dd>", '<span class="line">').replace("</dd>", "</span>")
             page = page.replace(lines, spans)
+        for code in LANGUAGES:
+            if code in (path.parent.name, path.stem.partition(".")[2]):
+                page = page.replace('<html lang="en"', f'<html lang="{code}"')
         if path.parent.name == "api":
             page = page.replace(" -- ", " – ").replace(">Variables<", ">Attributes<")
         path.write_text(page, encoding="utf-8", newline="\n")

@@ -25,11 +25,11 @@ API = {
 }
 FOLDS = {"setup": "Set-up", "proof": "The check", "recorded": "The check, of recorded numbers",
          "checker": "What checks your answer", "solution": "The solution", "hide-input": "The code"}  # fmt: skip
-LANGUAGES = {"ko": "한국어"}  # folders of notebooks/ with lessons in another language
+LANGUAGES = {"ko": "한국어"}  # README.ko.md, and lessons in notebooks/ko
 
 BADGE = re.compile(r"\[!\[([^]]*)\]\(https?://[^)]*\)\]\(([^)]*)\)")  # a picture from elsewhere that is a link
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
-ANCHOR = re.compile(r"(\]\((?:[^)#\s]+\.ipynb)?#)([^)\s]+)")  # of a heading, as JupyterLab writes it
+ANCHOR = re.compile(r"(\]\((?!\w+:)[^)#\s]*#)([^)\s]+)")  # of a heading, as JupyterLab or GitHub writes it
 
 
 def stage(folder: Path) -> None:
@@ -82,8 +82,14 @@ def markdown(text: str, home: Path, folder: Path) -> str:
             shutil.copy(target, place)
         return link[1]
 
-    text = re.sub(r'(?<=href=")(notebooks/[^"]+)\.ipynb(?=")', r"\1.html", BADGE.sub(r"[\1](\2)", text))
-    return LINK.sub(had, text)
+    text = re.sub(r'(?<=href=")(notebooks/[^"]+)\.ipynb(?=")', r"\1.html", text)
+    return LINK.sub(had, at_home(text))
+
+
+def at_home(text: str) -> str:
+    """Markdown whose badges are links in words, and whose headings are named as the site does it."""
+    text = BADGE.sub(r"[\1](\2)", text)
+    return ANCHOR.sub(lambda link: link[1] + re.sub(r"[^\w-]", "", link[2].lower()), text)
 
 
 def folded(notebook: dict, path: Path) -> dict:
@@ -95,8 +101,7 @@ def folded(notebook: dict, path: Path) -> dict:
     """
     cells = []
     for cell in notebook["cells"]:
-        text = BADGE.sub(r"[\1](\2)", "".join(cell["source"]))
-        cell["source"] = ANCHOR.sub(lambda link: link[1] + re.sub(r"[^\w-]", "", link[2].lower()), text)
+        cell["source"] = at_home("".join(cell["source"]))
         cells += [prose(cell)] if cell["cell_type"] == "markdown" else code(cell)
     if path.parent.name == "solutions":
         cells[0]["source"] = cells[0]["source"].replace(": exercises", ": solutions", 1)
@@ -147,7 +152,8 @@ def own_pages() -> dict[str, str]:
     texts = [path for path in documents() if path.suffix == ".md" and path not in cards and path.name != "README.md"]
     guides = [path for path in texts if path.parent != ROOT]
     top = ["Lessons <lessons>", *names(guides), "Data <data/index>", "API <api/index>"]
-    top += names([path for path in texts if path not in guides])
+    titles = {f"README.{code}": f"{language} <README.{code}>" for code, language in LANGUAGES.items()}
+    top += [titles.get(name, name) for name in names([path for path in texts if path not in guides])]
     lessons = "# Lessons\n\n" + toctree(names(NOTEBOOKS), "maxdepth: 1")
     for folder, language in LANGUAGES.items():
         translated = [path for path in documents() if path.parent == ROOT / "notebooks" / folder]
