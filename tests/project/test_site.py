@@ -18,6 +18,7 @@ import pytest
 from tests import lab
 from tests.project import test_docstrings
 from tools.cells import EXERCISES, NOTEBOOKS, ROOT, SOLUTIONS
+from tools.site import __main__ as site_builder
 from tools.site import pages
 
 PNG, JPEG = "image/png", "image/jpeg"
@@ -130,6 +131,12 @@ def test_a_link_to_a_file_of_the_project_is_kept(tmp_path):
     assert pages.markdown("[c](../../README.md)", ROOT / "data" / "cards", tmp_path) == "[c](../../index.md)"
 
 
+def test_without_a_browser_no_pdf_is_promised(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="Chromium or Chrome prints the PDF"):
+        site_builder.print_lessons(tmp_path)
+
+
 # The site itself
 
 
@@ -214,6 +221,15 @@ def test_pages_show_what_is_stored(site, parsed):
     assert "<math" in (site / "notebooks" / "09_crf.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+@needs_sphinx
+@pytest.mark.skipif(lab.chromium() is None, reason="Chromium prints the PDF: apt-get install chromium (or Chrome)")
+def test_a_lesson_is_printed(site):
+    site_builder.print_lessons(site, NOTEBOOKS[:1])
+    printed = (site / "notebooks" / f"{NOTEBOOKS[0].stem}.pdf").read_bytes()
+    assert printed.startswith(b"%PDF") and len(printed) > 100_000
+
+
 @contextlib.contextmanager
 def served(folder):
     """The address of a server that gives out the folder."""
@@ -256,8 +272,8 @@ def test_a_reader_without_mouse_or_network_has_all_of_a_page(site, width, height
                 page.locator("#search-results li").first.wait_for()
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
             page.keyboard.press("Tab")
-            focus = "(e => [e.textContent.trim(), e.getBoundingClientRect().top >= 0])(document.activeElement)"
-            assert page.evaluate(focus) == ["Skip to main content", True]
+            assert page.evaluate("document.activeElement.textContent").strip() == "Skip to main content"
+            page.wait_for_function("document.activeElement.getBoundingClientRect().top >= 0")  # it slides in
             outside = [url for url in asked if not url.startswith((address, "data:"))]
             assert outside == []
             page.evaluate(axe)

@@ -25,13 +25,13 @@ def build(folder: Path, *options: str) -> int:
     return main([*how, "-c", *map(str, [ROOT / "tools" / "site", "-d", folder / "site-doctrees", sources, site])])
 
 
-def print_lessons(site: Path) -> None:
-    """A PDF beside the page of each lesson."""
+def print_lessons(site: Path, lessons: list[Path] = NOTEBOOKS) -> None:
+    """A PDF beside the page of each of these lessons."""
     programs = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
     browser = next(filter(None, map(shutil.which, programs)), None)
     if browser is None:
         sys.exit("Chromium or Chrome prints the PDF, and neither is on the PATH: install one. The pages are there.")
-    for lesson in NOTEBOOKS:
+    for lesson in lessons:
         page = site / "notebooks" / f"{lesson.stem}.html"
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
         command = [browser, *options, f"--print-to-pdf={page.with_suffix('.pdf')}", page.as_uri()]

@@ -1,18 +1,13 @@
 """Sphinx's configuration of the site. Nothing that a page needs comes from elsewhere: formulas become MathML here."""
 
 import re
-import sys
 import tomllib
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from docutils import nodes
+from latex2mathml.converter import convert
 
-from docutils import nodes  # noqa: E402
-from latex2mathml.converter import convert  # noqa: E402
-
-from tools.cells import NOTEBOOKS  # noqa: E402
-from tools.site.pages import LANGUAGES  # noqa: E402
+from tools.cells import NOTEBOOKS, ROOT
+from tools.site.pages import LANGUAGES
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -39,11 +34,12 @@ napoleon_use_ivar = True  # what a dataclass lists under Attributes is not descr
 
 html_theme = "pydata_sphinx_theme"
 html_title = "segedu"
-html_static_path = [str(Path(__file__).parent / "static")]
+html_static_path = [str(ROOT / "tools" / "site" / "static")]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
+html_sidebars = {"[A-Z]*": [], "notebooks/[A-Z]*": [], "search": [], "genindex": []}  # no pages stand beside these
 html_theme_options = {"secondary_sidebar_items": ["page-toc"], "collapse_navigation": True}
 
 LESSONS = {path.stem.partition("_")[0]: f"/notebooks/{path.stem}" for path in NOTEBOOKS}
