@@ -2,7 +2,7 @@
 export OMP_WAIT_POLICY := PASSIVE
 START := python3 start.py
 
-.PHONY: lab copy learner pack test test-fast lowest notebooks lint bench prove clean
+.PHONY: lab copy learner pack test test-fast lowest notebooks lint site bench prove clean
 
 lab: ## open the lessons in my_lessons/;  ARGS=--no-browser on a server;  FRESH=1 for a new working copy
 	@$(START) lab $(if $(FRESH),--fresh) $(ARGS)
@@ -30,6 +30,9 @@ notebooks: ## run the lessons and store their outputs;  ARGS="04 --avx2" for one
 
 lint:
 	@$(START) lint $(ARGS)
+
+site: ## the course as pages to read and search, in build/site;  ARGS=--pdf prints each lesson, too
+	@$(START) site $(ARGS)
 
 bench:
 	@$(START) bench $(ARGS)

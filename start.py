@@ -1,7 +1,7 @@
 """Set up and start.
 
 python start.py lab [--no-browser] [--fresh] [--from PACK] | copy [FOLDER] | test | fast | lowest | lint | bench
-| notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS] | address [ADDRESS] | release
+| site [--pdf] | notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS] | address [ADDRESS] | release
 
 Makes .venv beside this file, installs what the command needs when pyproject.toml is new, and runs it. But copy only
 writes the lessons without their answers into a folder, learner the course without answers and solutions, pack that and
@@ -33,6 +33,7 @@ COMMANDS = {  # run as they stand, in .venv with all extras
     "fast": ["-m", "pytest", "tests", "-m", "not slow"],
     "notebooks": ["-m", "tools.store_notebooks"],
     "bench": ["-m", "benchmarks"],
+    "site": ["-m", "tools.site"],
     "prove": ["-m", "tools.prove"],
     "address": [ROOT / "tools" / "publish.py", "address"],
     "release": [ROOT / "tools" / "publish.py", "release"],
@@ -228,7 +229,8 @@ def main(name="", *arguments):
         sys.exit(own[name](*arguments))
     if name not in COMMANDS:
         sys.exit(__doc__)
-    python = sys.executable if name == "address" else install("lab", "test")  # address only changes texts
+    extras = ["site"] if name == "site" else ["lab", "test"]
+    python = sys.executable if name == "address" else install(*extras)  # address only changes texts
     sys.exit(run(python, *COMMANDS[name], *arguments))
 
 
