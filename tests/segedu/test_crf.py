@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -177,6 +178,16 @@ def test_tensors_come_back_as_tensors_and_nothing_changes(unary):
     np.testing.assert_array_equal(found.numpy(), dense_crf(*unary[:2]))
     np.testing.assert_array_equal(probabilities.detach().numpy(), unary[0])
     assert isinstance(dense_crf_exact(probabilities[:, :5, :6], image[:5, :6]), torch.Tensor)
+
+
+def test_a_picture_whose_colours_are_lost_is_told_and_a_bright_one_is_not():
+    image, probabilities = scene(8, 8)[0], soft(blocks(8, 8))
+    for crf in (dense_crf, dense_crf_exact):
+        with pytest.warns(UserWarning, match=r"largest value is 0 of 255.*\(image \* 255\).round"):
+            crf(probabilities, (image / 256).astype(np.uint8))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            crf(probabilities, image)
 
 
 def test_bad_input_is_refused_with_the_way_out():
