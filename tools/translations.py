@@ -21,7 +21,7 @@ from tools.cells import ROOT, TRANSLATIONS, badge, with_badge
 
 LESSONS = ROOT / "notebooks"
 _LINK = re.compile(r"!?\[(?:[^][]|\[[^]]*\]\([^)]*\))*\]\(([^)\s]+)\)")
-_BOLD = re.compile(r"(?<!\*)(\*\*|\*)(?![*\s])([^*]*[^*\s])\1(?=\w)")
+_BOLD = re.compile(r"(?<!\*)(\*\*|\*)(?![*\s])([^*]*[^*\s])\1(\w?)")
 
 
 def original(translation: Path) -> Path:
@@ -114,7 +114,8 @@ def links_lead_somewhere(lesson, made, path):
 def emphasis_ends(lesson, made, path):
     """Emphasis that ends in a sign, with a particle right behind it, is no emphasis: Markdown shows the asterisks."""
     texts = [re.sub("`[^`]*`", "`", cell.source) for cell in made.cells if cell.cell_type == "markdown"]
-    ends = [found[0] for text in texts for found in _BOLD.finditer(text) if not found[2][-1].isalnum()]
+    pairs = [found for text in texts for found in _BOLD.finditer(text)]
+    ends = [found[0] for found in pairs if found[3] and not found[2][-1].isalnum()]
     return [f"{end} stands before a letter: let it end in one, too" for end in ends]
 
 

@@ -43,6 +43,9 @@ def test_the_words_are_the_glossarys(name):
     assert "합성곱" in ours and "컨볼루션" in others and used == {}
 
 
+SO = "**그래서** *이것*(*this*)과 *저것*(*that*)도 그렇습니다."
+
+
 def pair():
     """A lesson of three cells, and its translation."""
     words = "# 99 · Words\n\nSee [one](00_a_cup_from_a_few_strokes.ipynb), [the end](#End): 0.5 of `x`.\n\n## End"
@@ -51,7 +54,7 @@ def pair():
     made = copy.deepcopy(lesson)
     link = "[첫 강](00_a_cup_from_a_few_strokes.ipynb)"
     made.cells[0].source = f"# 99 · 말\n\n{badge('ko/99')}\n\n{link}과 [끝](#끝-부분): `x`의 0.5.\n\n## 끝 부분"
-    made.cells[2].source = "**그래서** 그렇습니다."
+    made.cells[2].source = SO
     return lesson, made, ROOT / "notebooks" / "ko" / "99.ipynb"
 
 
@@ -67,8 +70,9 @@ FAULTS = [
     (0, "## 끝 부분", "## 끝", "no heading is called 끝-부분"),
     (0, "ko/99", "99", "no badge"),
     (1, "x = 1", "x = 2", "cells ['b'] differ"),
-    (2, "**그래서** 그렇습니다.", "*So.*", "cell c is not in Korean"),
-    (2, "**그래서** 그", "**그래(서)**는 그", "**그래(서)** stands before a letter"),
+    (2, SO, "*So.*", "cell c is not in Korean"),
+    (2, "**그래서**", "**그래(서)**는", "**그래(서)**는 stands before a letter"),
+    (2, "*this*)", "*this!*과)", "*this!*과 stands before a letter"),
 ]
 
 
