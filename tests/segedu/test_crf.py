@@ -234,7 +234,7 @@ def test_large_weights_give_numbers():
 def test_import_is_free_of_scipy_and_of_warnings():
     code = (
         "import sys, numpy as np, segedu.crf as c; assert 'scipy' not in sys.modules; "
-        "c.dense_crf(np.full((3, 9, 9), 0.3), np.zeros((9, 9, 3), np.uint8))"
+        "c.dense_crf(np.full((3, 9, 9), 0.3), np.full((9, 9, 3), 99, np.uint8))"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
