@@ -28,7 +28,7 @@ STRESSED = {  # words of the sentence, not of the field
     "thin things disappear", "two 3×3 convolutions", "2×2 pooling",
 }  # fmt: skip
 CLOSING = re.compile(r"^#+ .*(recap|where this|papers|references|questions)", re.IGNORECASE)
-LEADS = re.compile(r"^[> ]*(?:(?:[-*]|\d+\.) +(?:(?:The|An?) )?\*\*.*?\*\*|\|.*)|^[> ]*\*\*[^* ]+ [^*]*\*\*")
+LEADS = re.compile(r"^[> ]*(?:(?:[-*]|\d+\.) +(?:(?:[Tt]he|[Aa]n?) )?\*\*.*?\*\*|\|.*)|^[> ]*\*\*[^* ]+ [^*]*\*\*")
 
 
 def key(term: str) -> str:
