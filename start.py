@@ -133,6 +133,8 @@ def refresh_working_copy(fresh, folder=WORKING_COPY, without=()):
                 cell["metadata"].get("jupyter", {}).pop("outputs_hidden", None)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if (LESSONS / "GLOSSARY.md").exists() and not (folder / "GLOSSARY.md").exists():  # lessons link to it
+        shutil.copy(LESSONS / "GLOSSARY.md", folder)
 
 
 def run(python, *command, **environment):

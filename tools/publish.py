@@ -31,6 +31,12 @@ NOTE = """\
 > Who publishes it writes theirs everywhere: `python start.py address https://github.com/NAME/segedu`.
 
 """
+NOTE_IN_KOREAN = """\
+> **아직 주소가 없습니다.** `your_account`는 이 강좌를 올릴 GitHub 계정의 자리이며, 누구의 계정도 아닙니다.
+> 강좌를 올리는 사람이 `python start.py address https://github.com/NAME/segedu`로 모든 곳에 자기 주소를 적습니다.
+
+"""
+NOTES = {"README.md": NOTE, "README.ko.md": NOTE_IN_KOREAN}
 PACKAGED = ["segedu", "data", "pyproject.toml", "README.md", "LICENSE"]  # what a wheel is made of
 ABSENT = 'if importlib.util.find_spec("segedu") is None:'  # below this line, the set-up cell gets segedu
 
@@ -76,17 +82,18 @@ def rewritten(address: str, wheel: str) -> dict[Path, str]:
     named = re.compile(rf"((?:{hosts})/){re.escape(old)}(?![\w-]|\.\w)")
     lessons = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if path.parent.name[0] != ".")
     texts = {}
-    for path in [*(ROOT / name for name in ("pyproject.toml", "README.md", "CITATION.cff")), *lessons]:
+    for path in [*(ROOT / name for name in ("pyproject.toml", *NOTES, "CITATION.cff")), *lessons]:
         text = path.read_bytes().decode()  # bytes, there and back: the ends of lines stay, on Windows too
-        note = NOTE.replace("\n", "\r\n" if "\r\n" in text else "\n")
+        note = NOTES.get(path.name, NOTE).replace("\n", "\r\n" if "\r\n" in text else "\n")
         text = named.sub(rf"\g<1>{new}", text.replace(note, ""))
         if path.name == "pyproject.toml":
             text = _replaced(r'^(wheel = )"[^"]*"', f'"{wheel}"', text, f'{path.name}: a line `wheel = ""`')
-        elif path.name == "README.md" and address == PLACEHOLDER:
+        elif path.name in NOTES and address == PLACEHOLDER:
             text = _replaced(r"\A(# .*\r?\n\r?\n)", note, text, f"{path.name}: a title above an empty line")
         elif path in lessons:
             pattern = rf'({re.escape(_stored(ABSENT))}\\n",\s+")[^\r\n]*(?=\\n",)'
-            name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix().replace("exercises/", "solutions/")
+            name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
+            name = name.replace("exercises/", "solutions/").removeprefix("ko/")
             cell = f"{path.name}: the set-up cell, which `python start.py notebooks {name}` writes,"
             text = _replaced(pattern, _stored(getting(wheel)), text, cell)
         texts[path] = text

@@ -344,6 +344,18 @@ def test_the_readers_lesson_stays_and_a_new_one_comes(start, tmp_path):
     assert sorted(path.name for path in (tmp_path / "my_lessons").iterdir()) == ["00_cup.ipynb", "01_masks.ipynb"]
 
 
+def test_translations_and_the_glossary_come_too_and_the_readers_notes_in_it_stay(start, tmp_path):
+    lesson(tmp_path / "notebooks" / "ko" / "00_cup.ipynb", "guess = 1")
+    (tmp_path / "notebooks" / "GLOSSARY.md").write_text("| mask | 마스크 |", encoding="utf-8")
+    start["refresh_working_copy"](False)
+    copy = tmp_path / "my_lessons"
+    assert json.loads((copy / "ko" / "00_cup.ipynb").read_text(encoding="utf-8"))["cells"][1]["outputs"] == []
+    assert (copy / "GLOSSARY.md").read_text(encoding="utf-8") == "| mask | 마스크 |"
+    (copy / "GLOSSARY.md").write_text("my notes")
+    start["refresh_working_copy"](False)
+    assert (copy / "GLOSSARY.md").read_text() == "my notes"
+
+
 def test_a_fresh_copy_keeps_the_old_one(start, tmp_path):
     start["refresh_working_copy"](True)
     (tmp_path / "my_lessons" / "00_cup.ipynb").write_text("my work")
