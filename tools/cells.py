@@ -36,9 +36,10 @@ SETUP = set_up(publish.wheel())
 
 
 def badge(name: str) -> str:
-    """The line of Markdown that opens `name` (in notebooks/, without .ipynb) on Colab."""
+    """The line of Markdown that opens `name` (in notebooks/, without .ipynb) on Colab: without answers, as released."""
     place = REPOSITORY.removeprefix(GITHUB)
-    link = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/{name}.ipynb"
+    branch = "main" if name.startswith("solutions/") else publish.BRANCH  # which has no solutions
+    link = f"https://colab.research.google.com/github/{place}/blob/{branch}/notebooks/{name}.ipynb"
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
 
 
