@@ -1,6 +1,6 @@
 """Set up and start.
 
-python start.py lab [--no-browser] [--fresh] [--from PACK] | setup | copy [FOLDER] | test | fast | lowest | lint | bench
+python start.py lab [--no-browser] [--fresh] [--from PACK] | copy [FOLDER] | test | fast | lowest | lint | bench
 | site [--pdf] | notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS]
 | address [ADDRESS] | release
 
@@ -173,15 +173,6 @@ def lab(*arguments):
     return run(python, "-m", "jupyterlab", WORKING_COPY, *words)
 
 
-def setup(*arguments):
-    """What `lab` makes before it opens JupyterLab: for containers, and for editors that bring their own."""
-    if arguments:
-        sys.exit(__doc__)
-    python = install("lab")
-    refresh_working_copy(False)
-    print(f"Ready: the lessons are in {WORKING_COPY}, their Python is {python}")
-
-
 def copy(folder=WORKING_COPY, *others):
     """The lessons without their answers in a folder, in any environment: nothing is installed."""
     target = Path(folder).resolve()
@@ -233,10 +224,10 @@ def lint(*arguments):
 
 def main(name="", *arguments):
     """Run the command of this name."""
-    own = {"lab": lab, "setup": setup, "copy": copy, "test": test, "lint": lint, "lowest": lowest}
+    own = {"lab": lab, "copy": copy, "test": test, "lint": lint, "lowest": lowest}
     own |= {module: partial(hand_out, f"tools.{module}") for module in ("learner", "pack")}
-    if name in {*own, *COMMANDS} - {"lab", "setup", "copy"} and not (ROOT / "tools").is_dir():
-        sys.exit(f"This is the learner edition, which has lab, setup and copy: `{name}` is the whole course's.")
+    if name in {*own, *COMMANDS} - {"lab", "copy"} and not (ROOT / "tools").is_dir():
+        sys.exit(f"This is the learner edition, which has lab and copy: `{name}` is the whole course's.")
     if name in own:
         sys.exit(own[name](*arguments))
     if name not in COMMANDS:

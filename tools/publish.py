@@ -37,7 +37,6 @@ NOTE_IN_KOREAN = """\
 
 """
 NOTES = {"README.md": NOTE, "README.ko.md": NOTE_IN_KOREAN}
-GUIDE = ".github/CONTRIBUTING.md"
 PACKAGED = ["segedu", "data", "pyproject.toml", "README.md", "LICENSE", "LICENSE-CC-BY-4.0"]  # what a wheel is made of
 ABSENT = 'if importlib.util.find_spec("segedu") is None:'  # below this line, the set-up cell gets segedu
 
@@ -83,7 +82,7 @@ def rewritten(address: str, wheel: str) -> dict[Path, str]:
     named = re.compile(rf"((?:{hosts})/){re.escape(old)}(?![\w-]|\.\w)")
     lessons = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if path.parent.name[0] != ".")
     texts = {}
-    for path in [*(ROOT / name for name in ("pyproject.toml", *NOTES, "CITATION.cff", GUIDE)), *lessons]:
+    for path in [*(ROOT / name for name in ("pyproject.toml", *NOTES, "CITATION.cff")), *lessons]:
         text = path.read_bytes().decode()  # bytes, there and back: the ends of lines stay, on Windows too
         note = NOTES.get(path.name, NOTE).replace("\n", "\r\n" if "\r\n" in text else "\n")
         text = named.sub(rf"\g<1>{new}", text.replace(note, ""))
