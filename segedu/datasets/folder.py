@@ -148,6 +148,7 @@ class PictureFolder(SegmentationDataset):
         check_choice("PictureFolder", "split", split, SPLITS)
         part = copy.copy(self)
         part.transform = transform
+        part._kept = {}  # its place 0 is another picture than the whole's
         if self._divided:
             part._pairs = [pair for pair in self._pairs if pair.name.startswith(f"{split}/")]
             if not part._pairs:

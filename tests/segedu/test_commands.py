@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,8 +72,6 @@ def test_check_counts_parts_and_their_middle_size(tmp_path, capsys):
 
 
 def test_check_tells_what_is_wrong_and_goes_on(cells, tmp_path, capsys):
-    import shutil
-
     home = tmp_path / "broken"
     shutil.copytree(cells, home)
     (home / "masks" / "c.png").unlink()
@@ -209,6 +208,17 @@ def test_evaluate_gives_the_numbers_of_segedu_evaluate(cells, trained, capsys):
     )
     assert call("evaluate", trained, cells) == 0
     assert f"{100 * matrix.mean_iou():.1f}" in capsys.readouterr().out
+
+
+def test_evaluate_tells_of_running_numbers_in_a_sentence_beside_the_table(cells, trained, tmp_path, capsys):
+    for place in ("images", "masks"):
+        (tmp_path / place).mkdir()
+        for number, path in enumerate(sorted((cells / place).iterdir())):
+            shutil.copy(path, tmp_path / place / f"frame{number:02}.png")
+    assert call("evaluate", trained, tmp_path, "--split", "val", "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["pictures"] == 2
+    assert "running numbers" in told.err and "Warning" not in told.err
 
 
 def test_the_interval_is_that_of_pictures():
