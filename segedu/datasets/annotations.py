@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segedu.ids import MaskError
+from segedu.ids import DAMAGE, MaskError
 from segedu.masks import from_polygons, from_rle
 
 BACKGROUND_NAMES = ("background", "_background_")
@@ -147,7 +146,7 @@ def _small_mask(text, box: np.ndarray, where: str):
     """LabelMe's shape "mask": a PNG as text, that stands in the picture at its box."""
     try:
         small = np.array(Image.open(io.BytesIO(base64.b64decode(text, validate=True))).convert("L")) > 0
-    except (TypeError, ValueError, OSError, SyntaxError, binascii.Error) as error:
+    except DAMAGE as error:
         raise MaskError(f"{where} is a mask that cannot be read ({error}). Draw it again.") from error
     left, top = box[0].round().astype(int).tolist()
 
