@@ -151,7 +151,7 @@ class _Untouched(Exception):
 
 
 def remove_unfinished(path: str | os.PathLike) -> None:
-    """Nothing; removes what atomic_write left where its process was killed while it wrote `path`. Lesson 04.
+    """Nothing; removes what an atomic_write of `path` left whose process was killed. Lesson 04.
 
     Only for who knows that no other process writes there at this moment.
 
@@ -166,7 +166,7 @@ def remove_unfinished(path: str | os.PathLike) -> None:
 
 
 def write_error(path: str | os.PathLike, error: OSError) -> OSError:
-    """The same kind of error as a sentence: which file, what kept it from being written, the way out.
+    """The same kind of error as a sentence: what kept which file from being written. Lesson 04.
 
     Args:
         path: of the file.

@@ -39,8 +39,8 @@ GREY, RGB, YCBCR = 1, 2, 6  # TIFF's photometric interpretations that are taken
 class TiffPicture(Picture):
     """A TIFF of which only the windows that are asked for are decoded. Lesson 16.
 
-    Values are those of pictures.picture_tensor. Needs tifffile, which scikit-image brings along; for
-    LZW, JPEG and other codecs besides deflate also imagecodecs: pip install "segedu[large]".
+    Values are those of pictures.picture_tensor. Needs tifffile, which scikit-image brings along;
+    for LZW, JPEG and other codecs besides deflate also imagecodecs: pip install "segedu[large]".
 
     Args:
         path: of the file; grey, RGB or RGBA of 8 or 16 bits, or floats in 0…1.

@@ -11,8 +11,10 @@ from PIL import Image
 
 import segedu
 from segedu import cli
+from segedu.datasets import FolderError, PictureFolder
 from segedu.datasets.folder_layout import page_count
 from segedu.datasets.folder_truth import upright_colours
+from segedu.datasets.legends import read_legend
 from segedu.inference import TiffPicture
 from segedu.labels import OBJECTS
 from segedu.masks import read_mask, write_mask
@@ -148,6 +150,61 @@ def test_a_weights_file_with_any_value_in_its_header_loads_or_is_named(key, valu
         assert path.name in str(error)
     else:
         assert type(model) is SmallNet and model(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
+
+
+LABELME = {
+    "imageHeight": 8, "imageWidth": 9, "imagePath": "a.png",
+    "shapes": [{"label": "leaf", "points": [[1, 1], [6, 1], [6, 6]], "shape_type": "polygon", "group_id": None}],
+}  # fmt: skip
+COCO = {
+    "images": [{"id": 1, "file_name": "a.png", "height": 8, "width": 9}],
+    "categories": [{"id": 1, "name": "leaf"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 6, 1, 6, 6]], "area": 9, "iscrowd": 0},
+        {"id": 2, "image_id": 1, "category_id": 1, "segmentation": {"size": [8, 9], "counts": [8, 8, 56]}, "area": 8},
+    ],
+}  # fmt: skip
+
+
+def places(value, path=()):
+    """The way to every part of a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, part in inside for place in places(part, (*path, key)))]
+
+
+def with_part(value, path, part):
+    """A copy of the JSON value with another part at this place."""
+    if not path:
+        return part
+    copied = value.copy()
+    copied[path[0]] = with_part(value[path[0]], path[1:], part)
+    return copied
+
+
+PARTS = [(sound, place) for sound in (LABELME, COCO) for place in places(sound) if place]
+
+
+@few(80, part=some.sampled_from(PARTS), value=VALUES)
+def test_annotations_with_any_value_are_painted_or_named(part, value, tmp_path_factory):
+    home = tmp_path_factory.mktemp("annotated")
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(home / "a.png")
+    (home / "a.json").write_text(json.dumps(with_part(*part, value)))
+    try:
+        image, mask = PictureFolder(home)[0]
+    except (FolderError, ValueError) as error:
+        assert "a.json" in str(error) or "a.png" in str(error) or str(home) in str(error)
+    else:
+        assert image.shape == (3, 8, 9) and mask.shape == (8, 9)
+
+
+@few(60, text=some.one_of(some.binary(max_size=60), some.text("road,;# \t\n0123456789é²", max_size=40).map(str.encode)))
+def test_a_legend_of_any_bytes_is_a_class_table_or_named(text, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "labels.txt"
+    path.write_bytes(text)
+    try:
+        assert len(read_legend(path)) >= 1
+    except ValueError as error:
+        assert path.name in str(error)
 
 
 @pytest.fixture(scope="module")

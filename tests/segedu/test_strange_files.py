@@ -139,6 +139,45 @@ def test_a_film_is_one_picture_a_page_or_is_refused(name, tmp_path, capsys):
         read_mask(path, OBJECTS)
 
 
+ANNOTATIONS = {
+    "a huge object": {"segmentation": {"size": [10**6, 10**6], "counts": [10**12]}},
+    "no end": {"area": 1, "segmentation": {"size": [8, math.inf], "counts": [72]}},
+    "a name that is a list": {"category_id": [1]},
+    "of a list": {"image_id": [1]},
+}
+
+
+@pytest.mark.parametrize("kind", ANNOTATIONS)
+def test_annotations_made_by_hand_are_named_and_take_no_memory(kind, tmp_path):
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "a.png")
+    one = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 6, 1, 6, 6]]} | ANNOTATIONS[kind]
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "leaf"}],
+        "annotations": [one],
+    }
+    (tmp_path / "all.json").write_text(json.dumps(coco))
+    with pytest.raises(FolderError, match="all.json"):
+        PictureFolder(tmp_path)
+
+
+def test_the_size_in_labelmes_file_may_be_anything(tmp_path):
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "a.png")
+    for height in ("1e999", "NaN"):
+        (tmp_path / "a.json").write_text(f'{{"shapes": [], "imageHeight": {height}, "imageWidth": 9}}')
+        with pytest.raises(FolderError, match="a.json is not built as LabelMe builds its files"):
+            PictureFolder(tmp_path)
+
+
+def test_a_list_that_is_no_text_names_what_it_asks_for(tmp_path):
+    for place in ("images", "masks"):
+        (tmp_path / place).mkdir()
+        Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / place / "a.png")
+    (tmp_path / "train.txt").write_bytes(b"\xff\xfe\x00a\n")
+    with pytest.raises(ValueError, match="train.txt lists 1 pictures that are not there"):
+        PictureFolder(tmp_path, split="train")
+
+
 # Archives
 
 
