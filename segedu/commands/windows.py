@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from segedu.inference.windows import TiffPicture, segment_by_windows, shrunk, shrunk_by
+from segedu.inference.tiffs import TiffPicture
+from segedu.inference.windows import segment_by_windows, shrunk, shrunk_by
 from segedu.models.outputs import input_channels
 from segedu.pictures import Picture
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import segedu
-from segedu.inference import TiffPicture, segment_by_windows, windows
+from segedu.inference import TiffPicture, segment_by_windows, tiffs, windows
 from segedu.labels import LabelTable
 from segedu.masks import read_mask
 from segedu.models import SmallNet
@@ -79,9 +79,9 @@ def test_only_the_tiles_of_a_window_are_decoded_and_few_are_kept(tmp_path, monke
     assert asked == [10, 20]
     picture.read(np.arange(64, 130), np.arange(0, 64))
     assert asked == [10, 20]
-    monkeypatch.setattr(windows, "CACHE", 3 * 64 * 64 * 3)
-    picture.read()
-    assert len(picture._kept) == 3
+    monkeypatch.setattr(tiffs, "CACHE", 3 * 64 * 64 * 3)
+    (few := TiffPicture(path)).read()
+    assert len(few._kept) == len(few._slots) == 3
 
 
 @pytest.mark.parametrize("size", [(150, 230), (64, 64), (40, 300)])
@@ -139,6 +139,8 @@ def odd(name, path):
         tifffile.imwrite(path, COLOURS[..., :2], photometric="minisblack", planarconfig="contig")
     elif name == "one strip":
         tifffile.imwrite(path, COLOURS, photometric="rgb", compression="zlib", rowsperstrip=150)
+    elif name == "one bit":
+        tifffile.imwrite(path, COLOURS[..., 0] > 99, photometric="minisblack")
     elif name == "integers":
         tifffile.imwrite(path, COLOURS.astype(np.int32), photometric="rgb", tile=(64, 64))
     elif name == "beyond":
@@ -150,12 +152,12 @@ def odd(name, path):
     [
         ("palette", "3|PALETTE"), ("white is 0", "MINISWHITE"), ("CMYK", "SEPARATED"), ("turned", "orientation 6"),
         ("two channels", "2 channels"), ("one strip", "in parts of 0 MB.*imwrite"), ("integers", "must be uint8"),
-        ("beyond", "divide by 255"),
+        ("beyond", "divide by 255"), ("one bit", "of 1 bits"),
     ],
 )  # fmt: skip
 def test_a_tiff_that_windows_would_read_as_something_else_is_named(name, words, tmp_path, monkeypatch):
     odd(name, path := tmp_path / "odd.tif")
-    monkeypatch.setattr(windows, "LARGEST_PART", 1000 if name == "one strip" else 2**28)
+    monkeypatch.setattr(tiffs, "LARGEST_PART", 1000 if name == "one strip" else 2**28)
     with pytest.raises((ValueError, TypeError), match=f"odd.tif.*(?:{words})"):
         TiffPicture(path).read(np.arange(4), np.arange(4))
 
