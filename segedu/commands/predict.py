@@ -32,7 +32,7 @@ PICTURE is a file, a folder, or a pattern such as 'photos/*.jpg'. For each, --ou
   NAME_ids.png       with --objects: the ids of objects, 16 bits; and objects.json (COCO), objects.csv
 With --windows, for pictures larger than memory, NAME.tif in the place of NAME.png: a TIFF is read and
 written window by window, at its own size.
-A file is written wholly or not at all. Of a TIFF of several pages each page is a picture.
+A file is written wholly or not at all. Of a file of several pages or frames each is a picture.
 """
 
 
@@ -150,8 +150,6 @@ def _names(files: list[Path], out: Path) -> dict[str, tuple[Path, int | None]]:
 
 
 def _pages(path: Path) -> int:
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return 1
     try:
         return page_count(path)
     except OSError:  # told when it is read

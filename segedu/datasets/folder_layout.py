@@ -359,12 +359,14 @@ def _add(found: Layout, name: str, picture: Path, truth) -> None:
 
 def page_count(path: Path) -> int:
     """How many pictures the file holds; a camera's MPO holds the photograph and a preview. OSError if damaged."""
-    if path.suffix.lower() not in (".tif", ".tiff", ".gif", ".webp"):
+    if path.suffix.lower() not in (".tif", ".tiff", ".gif", ".webp", ".png"):
         return 1
     try:
         with Image.open(path) as picture:
             return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
-    except OSError:
-        raise
     except DAMAGE as error:
+        if path.suffix.lower() == ".png":  # told when it is read
+            return 1
+        if isinstance(error, OSError):
+            raise
         raise OSError(f"{type(error).__name__}: {error}") from error

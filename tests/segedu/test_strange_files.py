@@ -130,13 +130,15 @@ def test_predict_gives_an_odd_picture_an_answer_of_its_own_size(kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["film.gif", "animated.png", "pages.tif"])
-def test_a_film_is_one_picture_a_page_or_is_refused(name, tmp_path, capsys):
+def test_a_film_is_one_picture_a_frame_or_is_refused(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(FILES[name])
     with pytest.raises(ValueError, match=f"{name} holds 2 pages or frames.*seek"):
         picture_tensor(path)
     with pytest.raises(ValueError, match=name):
         read_mask(path, OBJECTS)
+    assert cli.main(["predict", "fcn8s_toystreet", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert {one.name for one in (tmp_path / "out").glob("*.png")} == {f"{path.stem}_page00{n}.png" for n in (1, 2)}
 
 
 ANNOTATIONS = {
