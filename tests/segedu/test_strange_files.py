@@ -106,6 +106,17 @@ def test_every_beginning_of_a_file_is_named(tmp_path):
                 page_count(path)
 
 
+def test_a_high_picture_is_read_band_by_band_as_at_once(tmp_path, monkeypatch):
+    from segedu.datasets import folder_truth
+
+    for content, name in ((FILES["colours.png"], "turned.png"), (FILES["raw.tif"], "a.tif")):
+        (tmp_path / name).write_bytes(content)
+        whole = upright_colours(tmp_path / name)
+        with monkeypatch.context() as patched:
+            patched.setattr(folder_truth, "BAND", 4)
+            np.testing.assert_array_equal(upright_colours(tmp_path / name), whole)
+
+
 ODD = {
     "one pixel": (encoded(np.uint8([[[9, 99, 199]]]), "PNG"), (1, 1)),
     "a line": (encoded(np.zeros((1, 5000, 3), np.uint8), "PNG"), (1, 5000)),
