@@ -223,7 +223,8 @@ def _group_of(name: str, pattern: str) -> str:
 
 def _listed(path: Path, pairs: list[Pair]) -> list[Pair]:
     of_name = {pair.name: pair for pair in pairs}
-    wanted = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = path.read_bytes().decode("utf-8-sig", "replace")
+    wanted = [line.strip() for line in text.splitlines() if line.strip()]
     names = [line if line in of_name else stem(Path(line.split()[0].replace("\\", "/"))) for line in wanted]
     lacking = [name for name in names if name not in of_name]
     if lacking:
