@@ -69,7 +69,6 @@ def make(folder: Path) -> None:
             shutil.copy(path, folder)
     notebooks = folder / "notebooks"
     start.refresh_working_copy(False, notebooks, without=["solutions"])
-    shutil.copy(ROOT / "notebooks" / "GLOSSARY.md", notebooks)
     for exercises in sorted(notebooks.glob("exercises/*.ipynb")):  # which name their solutions in a link
         post = notebooks / "solutions" / exercises.name
         post.parent.mkdir(exist_ok=True)

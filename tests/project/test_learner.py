@@ -101,7 +101,8 @@ def test_it_has_what_lessons_need_to_run_beside_them(edition, tmp_path):
     """The set-up cell finds the package in a folder above, the package its data; start.py makes a reader's copy."""
     needed = [path for name in ("segedu", "data") for path in (ROOT / name).rglob("*.*") if path.is_file()]
     needed = [path for path in needed if not {"__pycache__", "readme"} & {*path.parts}]
-    needed += [ROOT / name for name in ("pyproject.toml", "setup.py", "start.py", "LICENSE", ".gitattributes")]
+    needed += [ROOT / name for name in ("pyproject.toml", "setup.py", "start.py", ".gitattributes")]
+    needed += [*ROOT.glob("LICENSE*"), ROOT / ".devcontainer" / "devcontainer.json"]  # the latter for Codespaces
     assert [path for path in needed if (edition / path.relative_to(ROOT)).read_bytes() != path.read_bytes()] == []
     subprocess.check_call([sys.executable, edition / "start.py", "copy", tmp_path / "mine"], env=_alone())
     assert notebooks(tmp_path / "mine").keys() == notebooks(edition / "notebooks").keys()
