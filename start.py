@@ -1,8 +1,8 @@
 """Set up and start.
 
 python start.py lab [--no-browser] [--fresh] [--from PACK] | copy [FOLDER] | test | fast | lowest | lint | bench
-| notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS] | site [--pdf] | address [ADDRESS]
-| release
+| site [--pdf] | notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS]
+| address [ADDRESS] | release
 
 Makes .venv beside this file, installs what the command needs when pyproject.toml is new, and runs it. But copy only
 writes the lessons without their answers into a folder, learner the course without answers and solutions, pack that and

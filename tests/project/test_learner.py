@@ -16,7 +16,7 @@ import yaml
 
 from tests.project.test_publish import ADA, clones, git  # noqa: F401
 from tools import exercises, learner, publish
-from tools.cells import EXERCISES, NOTEBOOKS, ROOT, SOLUTIONS, tags
+from tools.cells import EXERCISES, NOTEBOOKS, ROOT, SOLUTIONS, TRANSLATIONS, tags
 
 WORKFLOW = ROOT / ".github" / "workflows" / "learner.yml"
 
@@ -41,7 +41,8 @@ def notebooks(folder: Path) -> dict[str, dict]:
 
 def test_it_has_every_lesson_and_its_exercises_and_no_solutions(edition):
     made = notebooks(edition)
-    assert made.keys() == {path.relative_to(ROOT).as_posix() for path in [*NOTEBOOKS, *EXERCISES, *SOLUTIONS]}
+    paths = [*NOTEBOOKS, *EXERCISES, *SOLUTIONS, *TRANSLATIONS]
+    assert made.keys() == {path.relative_to(ROOT).as_posix() for path in paths}
     for path in SOLUTIONS:
         (cell,) = made[f"notebooks/solutions/{path.name}"]["cells"]
         assert cell["cell_type"] == "markdown" and f"blob/main/notebooks/solutions/{path.name}" in cell["source"]
@@ -124,7 +125,7 @@ def test_what_it_links_is_there(edition):
 @pytest.mark.parametrize("where", ["README.md", "README.md of the edition", "lessons"])
 def test_every_badge_leads_to_the_edition(edition, where):
     if where == "lessons":
-        texts = [path.read_text(encoding="utf-8") for path in [*NOTEBOOKS, *EXERCISES]]
+        texts = [path.read_text(encoding="utf-8") for path in [*NOTEBOOKS, *EXERCISES, *TRANSLATIONS]]
     else:
         texts = [((ROOT if where == "README.md" else edition) / "README.md").read_text(encoding="utf-8")]
     place = publish.repository().removeprefix(publish.GITHUB)
