@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch.utils.data import Dataset
@@ -49,20 +49,6 @@ class SeededBatchSampler:
                 batch.append((derive_seed(self.seed, place), order[place % self.length]))
             yield batch
             step += 1
-
-
-class Shares:
-    """Of each batch this process's share; alone the whole of it. Lesson 16.
-
-    Args:
-        batches: the lists of all processes' samples, as a SeededBatchSampler gives them.
-    """
-
-    def __init__(self, batches: Iterable[list]):
-        self.batches = batches
-
-    def __iter__(self) -> Iterator[list]:
-        return map(distributed.share, self.batches)
 
 
 class SeededDataset(Dataset):

@@ -17,7 +17,7 @@ from segedu.losses import cross_entropy
 from segedu.metrics import ConfusionMatrix
 from segedu.models import outputs
 from segedu.training import each_step, first_batch, together
-from segedu.training.batches import SeededBatchSampler, SeededDataset, Shares, derive_seed, same_size_batches
+from segedu.training.batches import SeededBatchSampler, SeededDataset, derive_seed, same_size_batches
 from segedu.training.budget import Budget, quiet_if
 from segedu.training.history import History
 from segedu.training.modes import catch_ctrl_c, on_device, progress_bar, training_mode
@@ -124,7 +124,7 @@ def fit(
         batches = SeededBatchSampler(len(train), batch_size, seed, first_step=state.step, steps=budget.steps)
         loader = DataLoader(
             SeededDataset(train),
-            batch_sampler=Shares(batches),
+            batch_sampler=map(distributed.share, batches),
             num_workers=num_workers,
             collate_fn=collated,
             generator=torch.Generator(),

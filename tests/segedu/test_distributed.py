@@ -83,16 +83,13 @@ def uninterrupted(home):
 
 @pytest.fixture(scope="module")
 def learnt(home):
-    """{1: what one process found, 2: what the first of two did}; before, one process left half a training to them."""
-    assert several.begun(home / "half.safetensors", several.ctrl_c)["interrupted"]
+    """{1: what one process found, 2: what the first of two did, "second"}; one process left half a training to them."""
+    assert several.begun(home / "half.safetensors", several.ctrl_c).interrupted
     several.all_that_is_learnt(home)
     for code, _, error in together("learn", home):
         assert code == 0, error
     one, two, second = (torch.load(home / f"of {name}.pt") for name in ("1, 0", "2, 0", "2, 1"))
-    for name in several.LEARN:  # both processes hold the same network
-        assert furthest(two[name]["weights"], second[name]["weights"]) == 0
-    assert two["clock"] == second["clock"] and two["minutes"] == second["minutes"] > 0
-    return {1: one, 2: two}
+    return {1: one, 2: two, "second": second}
 
 
 # the steps
@@ -106,6 +103,12 @@ def test_a_step_of_two_processes_is_that_of_one(learnt, name):
     assert furthest(two["weights"], one["weights"]) < 2e-5
     before = several.LEARN[name][0]().state_dict()
     assert furthest(one["weights"], before) > 1e-3, "something was learnt"
+
+
+def test_both_processes_hold_the_same_network_after_the_same_steps(learnt):
+    for name in several.LEARN:
+        assert furthest(learnt["second"][name]["weights"], learnt[2][name]["weights"]) == 0
+    assert learnt["second"]["minutes"] == learnt[2]["minutes"] > 0
 
 
 def test_what_the_loss_does_not_take_stays_as_it_was(learnt):
@@ -125,7 +128,8 @@ def test_one_confusion_matrix_also_where_a_share_is_empty(learnt):
 
 def test_the_processes_know_together_what_each_has(learnt):
     assert learnt[2]["whole"][0].tolist() == [[False, False], [True, True], [True, True]]
-    assert learnt[2]["any"] == [True, False] and learnt[2]["clock"] == 10
+    assert learnt[2]["any"] == [True, False]
+    assert learnt[2]["clock"] == learnt["second"]["clock"] == 10
 
 
 def test_two_processes_end_what_one_began(learnt, uninterrupted):
