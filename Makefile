@@ -2,13 +2,19 @@
 export OMP_WAIT_POLICY := PASSIVE
 START := python3 start.py
 
-.PHONY: lab copy test test-fast lowest notebooks lint bench prove clean
+.PHONY: lab copy learner pack test test-fast lowest notebooks lint site bench prove clean
 
 lab: ## open the lessons in my_lessons/;  ARGS=--no-browser on a server;  FRESH=1 for a new working copy
 	@$(START) lab $(if $(FRESH),--fresh) $(ARGS)
 
 copy: ## the lessons without their answers, in my_lessons/ or in ARGS=folder; installs nothing
 	@$(START) copy $(ARGS)
+
+learner: ## the course without answers and solutions, to hand out, in DIR=folder; installs nothing
+	@$(START) learner $(DIR) $(ARGS)
+
+pack: ## that, and what thirty laptops without network need, in DIR=folder;  ARGS="--platforms windows,macos"
+	@$(START) pack $(DIR) $(ARGS)
 
 test: ## the fast tests with one thread, then every test and every notebook;  ARGS=… only what they say
 	@$(START) test $(ARGS)
@@ -24,6 +30,9 @@ notebooks: ## run the lessons and store their outputs;  ARGS="04 --avx2" for one
 
 lint:
 	@$(START) lint $(ARGS)
+
+site: ## the course as pages to read and search, in build/site;  ARGS=--pdf prints each lesson, too
+	@$(START) site $(ARGS)
 
 bench:
 	@$(START) bench $(ARGS)

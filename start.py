@@ -1,10 +1,12 @@
 """Set up and start.
 
-python start.py lab [--no-browser] [--fresh] | copy [FOLDER] | test | fast | lowest | notebooks [NAME ...] | lint
-| bench | prove [NAME ...] | address [ADDRESS] | release
+python start.py lab [--no-browser] [--fresh] [--from PACK] | copy [FOLDER] | test | fast | lowest | lint | bench
+| site [--pdf] | notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS]
+| address [ADDRESS] | release
 
 Makes .venv beside this file, installs what the command needs when pyproject.toml is new, and runs it. But copy only
-writes the lessons without their answers into a folder, and lowest tests in .venv-lowest, with the lowest versions.
+writes the lessons without their answers into a folder, learner the course without answers and solutions, pack that and
+all it needs for `lab --from` without a network; and lowest tests in .venv-lowest, with the lowest versions.
 """
 
 import sys
@@ -21,6 +23,7 @@ import shutil
 import subprocess
 import time
 import tomllib
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -31,6 +34,7 @@ COMMANDS = {  # run as they stand, in .venv with all extras
     "fast": ["-m", "pytest", "tests", "-m", "not slow"],
     "notebooks": ["-m", "tools.store_notebooks"],
     "bench": ["-m", "benchmarks"],
+    "site": ["-m", "tools.site"],
     "prove": ["-m", "tools.prove"],
     "address": [ROOT / "tools" / "publish.py", "address"],
     "release": [ROOT / "tools" / "publish.py", "release"],
@@ -42,7 +46,7 @@ This computer has no NVIDIA card, and 5.3 of these 6.3 GB serve nothing else. To
 and the same command again: uv takes the PyTorch that fits the computer."""
 
 
-def install(*extras, venv=VENV, base=sys.executable, pins=()):
+def install(*extras, venv=VENV, base=sys.executable, pins=(), pack=None):
     """The Python of `venv`, in which the project is installed with these extras, each once for a pyproject.toml."""
     python = venv / SCRIPTS / ("python.exe" if os.name == "nt" else "python")
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
@@ -51,7 +55,7 @@ def install(*extras, venv=VENV, base=sys.executable, pins=()):
     if not missing:
         return python
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), str(python.parent)])
-    uv = shutil.which("uv", path=places)
+    uv = None if pack else shutil.which("uv", path=places)
     if not python.exists():
         make = [uv, "venv", "--quiet", "--seed", "--python", base, venv] if uv else [base, "-m", "venv", venv]
         made = False
@@ -63,10 +67,14 @@ def install(*extras, venv=VENV, base=sys.executable, pins=()):
         if not made:
             sys.exit(f"Python could not make the folder {venv.name}: see its message above.")
     wishes = ["-e", f".[{','.join(missing)}]", *pins]
+    if pack:
+        wishes = ["--no-index", "--find-links", pack / "wheels", *wishes]
+        print(f"Installing into {venv.name} from {pack}, once and without network: 2 to 10 minutes ...", flush=True)
     by_uv = [uv, "pip", "install", "--python", python, "--torch-backend=auto", *wishes]
     by_pip = [python, "-m", "pip", "install", "--progress-bar=off", *wishes]
     for installer in [by_uv, by_pip] if uv else [by_pip]:  # pip may have a mirror where uv asks PyTorch's own server
-        announce(python, bool(uv), installer is by_uv)
+        if not pack:
+            announce(python, bool(uv), installer is by_uv)
         if succeeds(installer):
             break
     else:
@@ -109,13 +117,14 @@ def succeeds(command):
     return process.returncode == 0
 
 
-def refresh_working_copy(fresh, folder=WORKING_COPY):
+def refresh_working_copy(fresh, folder=WORKING_COPY, without=()):
     """Bring lessons that the folder lacks there, without outputs. What is there is the reader's: never overwritten."""
     if fresh and folder.exists():
         folder.rename(ROOT / time.strftime("my_lessons-%Y-%m-%d-%H%M%S"))
     for source in sorted(LESSONS.rglob("*.ipynb")):
-        target = folder / source.relative_to(LESSONS)
-        if ".ipynb_checkpoints" in source.parts or target.exists():
+        place = source.relative_to(LESSONS)
+        target = folder / place
+        if {".ipynb_checkpoints", *without} & {*place.parts} or target.exists():
             continue
         notebook = json.loads(source.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
@@ -125,6 +134,8 @@ def refresh_working_copy(fresh, folder=WORKING_COPY):
                 cell["metadata"].get("jupyter", {}).pop("outputs_hidden", None)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if (LESSONS / "GLOSSARY.md").exists() and not (folder / "GLOSSARY.md").exists():  # lessons link to it
+        shutil.copy(LESSONS / "GLOSSARY.md", folder)
 
 
 def run(python, *command, **environment):
@@ -138,11 +149,28 @@ def run(python, *command, **environment):
             pass
 
 
+def unpacked(folder):
+    """The folder of a pack that `pack` has made for computers like this one."""
+    try:
+        made_for = json.loads((Path(folder) / "pack.json").read_text(encoding="utf-8"))["for"]
+    except (OSError, ValueError):  # not there, or half copied
+        sys.exit(f"{folder or 'It'} is no pack: name the folder that `python start.py pack FOLDER` made.")
+    here = f"{platform.system()} {platform.machine()}, Python %d.%d" % sys.version_info[:2]
+    if here not in made_for:
+        sys.exit(f"{folder} is a pack for {'; '.join(made_for)}. This is {here}: take one of those, or pack anew.")
+    return Path(folder).resolve()
+
+
 def lab(*arguments):
     """The reader's copy of the lessons in JupyterLab."""
-    python = install("lab")
+    words, pack = [word for word in arguments if word != "--fresh"], None
+    if "--from" in words:
+        at = words.index("--from")
+        pack = unpacked("".join(words[at + 1 : at + 2]))
+        del words[at : at + 2]
+    python = install("lab", pack=pack)
     refresh_working_copy("--fresh" in arguments)
-    return run(python, "-m", "jupyterlab", WORKING_COPY, *(word for word in arguments if word != "--fresh"))
+    return run(python, "-m", "jupyterlab", WORKING_COPY, *words)
 
 
 def copy(folder=WORKING_COPY, *others):
@@ -154,6 +182,13 @@ def copy(folder=WORKING_COPY, *others):
         sys.exit(f"{target} cannot take the lessons: name a folder, new or old, outside of {LESSONS}.")
     refresh_working_copy(False, target)
     print(f"The lessons without their answers are in {target}; those that were there before are as they were.")
+
+
+def hand_out(module, folder="", *options):
+    """What a teacher hands out, made in this folder by a module of tools/ that needs no package."""
+    if not folder or folder.startswith("-"):
+        sys.exit(__doc__)
+    return run(sys.executable, "-m", module, Path(folder).resolve(), *options)
 
 
 def test(*arguments):
@@ -190,11 +225,15 @@ def lint(*arguments):
 def main(name="", *arguments):
     """Run the command of this name."""
     own = {"lab": lab, "copy": copy, "test": test, "lint": lint, "lowest": lowest}
+    own |= {module: partial(hand_out, f"tools.{module}") for module in ("learner", "pack")}
+    if name in {*own, *COMMANDS} - {"lab", "copy"} and not (ROOT / "tools").is_dir():
+        sys.exit(f"This is the learner edition, which has lab and copy: `{name}` is the whole course's.")
     if name in own:
         sys.exit(own[name](*arguments))
     if name not in COMMANDS:
         sys.exit(__doc__)
-    python = sys.executable if name == "address" else install("lab", "test")  # address only changes texts
+    extras = ["site"] if name == "site" else ["lab", "test"]
+    python = sys.executable if name == "address" else install(*extras)  # address only changes texts
     sys.exit(run(python, *COMMANDS[name], *arguments))
 
 

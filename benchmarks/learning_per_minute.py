@@ -25,7 +25,6 @@ from unittest import mock
 
 import torch
 from safetensors.torch import load_file
-from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -38,6 +37,7 @@ from segedu import download, runtime, transforms
 from segedu.datasets import CamVid
 from segedu.models import FCN, DeepLab, QuickUNet, UNet
 from segedu.models.layers import Normalise
+from segedu.statistics import mean_interval
 from segedu.training.batches import SeededBatchSampler, SeededDataset
 from segedu.training.loop import History
 
@@ -203,11 +203,10 @@ CAPTION = (
 
 def interval(values: list[float]) -> str:
     """The mean and the 95 % interval of the mean in words; of one value, the value."""
-    mean = statistics.mean(values)
     if len(values) == 1:
-        return f"{mean:.1f}"
-    reach = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return f"{mean:.1f} ± {reach:.1f}"
+        return f"{values[0]:.1f}"
+    mean = mean_interval(values)
+    return f"{mean.mean:.1f} ± {mean.high - mean.mean:.1f}"
 
 
 def main() -> None:

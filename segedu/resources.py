@@ -72,6 +72,7 @@ def recorded(name: str) -> str:
     rows = (row for arm in stored.get("arms", {}).values() for row in arm.values() if isinstance(row, Sized))
     runs = sorted({len(row) for row in rows})
     told = f", {'–'.join(map(str, [runs[0], *runs[1:][-1:]]))} runs each" if runs else ""
+    told = ", one run each" if runs == [1] else told
     return f"recorded {stored['date']}{told}"
 
 

@@ -8,6 +8,7 @@ from tools.publish import GITHUB, ROOT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 EXERCISES = sorted((ROOT / "notebooks" / "exercises").glob("*.ipynb"))
+TRANSLATIONS = sorted((ROOT / "notebooks" / "ko").glob("*.ipynb"))
 REPOSITORY = publish.repository()
 
 
@@ -35,10 +36,18 @@ SETUP = set_up(publish.wheel())
 
 
 def badge(name: str) -> str:
-    """The line of Markdown that opens `name` (in notebooks/, without .ipynb) on Colab."""
+    """The line of Markdown that opens `name` (in notebooks/, without .ipynb) on Colab: without answers, as released."""
     place = REPOSITORY.removeprefix(GITHUB)
-    link = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/{name}.ipynb"
+    branch = "main" if name.startswith("solutions/") else publish.BRANCH  # which has no solutions
+    link = f"https://colab.research.google.com/github/{place}/blob/{branch}/notebooks/{name}.ipynb"
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
+
+
+def with_badge(opening: str, name: str) -> str:
+    """The Markdown of an opening cell with the badge of `name` under its title, and no other."""
+    title, _, rest = opening.partition("\n")
+    rest = "\n".join(line for line in rest.splitlines() if "colab-badge" not in line).strip("\n")
+    return f"{title}\n\n{badge(name)}\n\n{rest}".rstrip("\n")
 
 
 METADATA = {

@@ -19,6 +19,7 @@ import nbformat
 
 from tools import notebook_form as form
 from tools.cells import SOLUTIONS, badge, code, prose, tags, text_of
+from tools.publish import BRANCH
 
 _SOLUTION = re.compile(r"^( *)# --- solution\n(?:.*\n)*?\1# --- end$", re.MULTILINE)
 _ANSWER = re.compile(r"^( *\w+ = ).*# --- solution$", re.MULTILINE)
@@ -43,7 +44,7 @@ def exercises(solutions):
         if cell.cell_type == "code":
             cell.source = emptied(cell.source)
             cell.outputs, cell.execution_count = [], None
-        cell.source = cell.source.replace("/notebooks/solutions/", "/notebooks/exercises/")  # the badge's link
+        cell.source = cell.source.replace("/main/notebooks/solutions/", f"/{BRANCH}/notebooks/exercises/")  # the badge
     return notebook
 
 

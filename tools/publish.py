@@ -24,12 +24,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 GITHUB = "https://github.com/"
+BRANCH = "learner"  # where badges lead: the learner edition of the last release (tools/learner.py)
 PLACEHOLDER = f"{GITHUB}your_account/segedu"  # a login has no underscore: nobody can claim it
 NOTE = """\
 > **No address yet.** `your_account` stands for the account on GitHub that will hold this course, and is nobody's.
 > Who publishes it writes theirs everywhere: `python start.py address https://github.com/NAME/segedu`.
 
 """
+NOTE_IN_KOREAN = """\
+> **아직 주소가 없습니다.** `your_account`는 이 강좌를 올릴 GitHub 계정의 자리이며, 누구의 계정도 아닙니다.
+> 강좌를 올리는 사람이 `python start.py address https://github.com/NAME/segedu`로 모든 곳에 자기 주소를 적습니다.
+
+"""
+NOTES = {"README.md": NOTE, "README.ko.md": NOTE_IN_KOREAN}
 PACKAGED = ["segedu", "data", "pyproject.toml", "README.md", "LICENSE"]  # what a wheel is made of
 ABSENT = 'if importlib.util.find_spec("segedu") is None:'  # below this line, the set-up cell gets segedu
 
@@ -37,6 +44,11 @@ ABSENT = 'if importlib.util.find_spec("segedu") is None:'  # below this line, th
 def repository() -> str:
     """The address, without a slash at its end."""
     return _project()["project"]["urls"]["Repository"]
+
+
+def version() -> str:
+    """The course's version; its release has the tag v{version}."""
+    return _project()["project"]["version"]
 
 
 def wheel() -> str:
@@ -66,20 +78,22 @@ def checked(address: str) -> str:
 def rewritten(address: str, wheel: str) -> dict[Path, str]:
     """Every file that names the address or the wheel, and its text with these; all else in it is as it was."""
     old, new = (where.removeprefix(GITHUB) for where in (repository(), address))
-    named = re.compile(rf"((?:github\.com|colab\.research\.google\.com/github)/){re.escape(old)}(?![\w-]|\.\w)")
+    hosts = r"github\.com|codespaces\.new|colab\.research\.google\.com/github"
+    named = re.compile(rf"((?:{hosts})/){re.escape(old)}(?![\w-]|\.\w)")
     lessons = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if path.parent.name[0] != ".")
     texts = {}
-    for path in [*(ROOT / name for name in ("pyproject.toml", "README.md", "CITATION.cff")), *lessons]:
+    for path in [*(ROOT / name for name in ("pyproject.toml", *NOTES, "CITATION.cff")), *lessons]:
         text = path.read_bytes().decode()  # bytes, there and back: the ends of lines stay, on Windows too
-        note = NOTE.replace("\n", "\r\n" if "\r\n" in text else "\n")
+        note = NOTES.get(path.name, NOTE).replace("\n", "\r\n" if "\r\n" in text else "\n")
         text = named.sub(rf"\g<1>{new}", text.replace(note, ""))
         if path.name == "pyproject.toml":
             text = _replaced(r'^(wheel = )"[^"]*"', f'"{wheel}"', text, f'{path.name}: a line `wheel = ""`')
-        elif path.name == "README.md" and address == PLACEHOLDER:
+        elif path.name in NOTES and address == PLACEHOLDER:
             text = _replaced(r"\A(# .*\r?\n\r?\n)", note, text, f"{path.name}: a title above an empty line")
         elif path in lessons:
             pattern = rf'({re.escape(_stored(ABSENT))}\\n",\s+")[^\r\n]*(?=\\n",)'
-            name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix().replace("exercises/", "solutions/")
+            name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
+            name = name.replace("exercises/", "solutions/").removeprefix("ko/")
             cell = f"{path.name}: the set-up cell, which `python start.py notebooks {name}` writes,"
             text = _replaced(pattern, _stored(getting(wheel)), text, cell)
         texts[path] = text
@@ -133,23 +147,24 @@ def release() -> None:
     if status.returncode:
         sys.exit(f"A release is made of a commit, and git finds none here: {status.stderr.strip()}")
     made = build(ROOT, ROOT / "dist")
-    checksum, version = hashlib.sha256(made.read_bytes()).hexdigest(), _project()["project"]["version"]
+    checksum = hashlib.sha256(made.read_bytes()).hexdigest()
     builder = importlib.metadata.version("setuptools")
     print(f"{made.relative_to(ROOT)}, {made.stat().st_size:,} bytes, by setuptools {builder}\nsha256 {checksum}")
     address, before = repository(), wheel()
-    link = f"{address}/releases/download/v{version}/{made.name}#sha256={checksum}"
+    link = f"{address}/releases/download/v{version()}/{made.name}#sha256={checksum}"
     if status.stdout and before != link:
         sys.exit(f"Not released: the wheel is of the last commit, and these have changed since:\n{status.stdout}")
     if address == PLACEHOLDER:
         sys.exit(f"Not released: it has no address yet. python start.py address {GITHUB}NAME/segedu, and commit that.")
     if before != link and before.partition("#")[0] == link.partition("#")[0]:
         sys.exit(
-            f"Not released: {version} was, with other bytes. Commit a new number in pyproject.toml, CITATION.cff and "
+            f"Not released: {version()} was, with other bytes. Commit a new number in pyproject.toml, CITATION.cff and "
             "segedu/__init__.py; or, if that wheel was never uploaded, commit an empty `wheel` in pyproject.toml."
         )
     changed = write(address, link)
-    print(f"{len(changed)} files changed: commit them, tag the commit v{version}, push both, and upload the wheel to")
-    print(f"{address}/releases/new?tag=v{version}")
+    print(f"{len(changed)} files changed: commit them, tag the commit v{version()}, push both, and upload the wheel to")
+    print(f"{address}/releases/new?tag=v{version()}")
+    print(f"When that is published, a workflow writes the branch {BRANCH}, to which the badges lead.")
 
 
 def _project() -> dict:

@@ -11,6 +11,7 @@ import sys
 
 import nbformat
 
+from tools import translations
 from tools.cells import CHECKS, NOTEBOOKS, SOLUTIONS, code, metadata, tags
 from tools.recorded import recorded_cells
 from tools.store_notebooks import name_of, prepare
@@ -37,7 +38,7 @@ def main(names: list[str]) -> None:
         retag(notebook)
         if nbformat.writes(notebook) != before:
             nbformat.write(notebook, path)
-            print(path.name)
+            print(path.name, *translations.follow(path), sep="\n  ")
 
 
 if __name__ == "__main__":

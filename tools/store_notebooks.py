@@ -4,8 +4,8 @@
 
 NAME is the beginning of a lesson's file name ("04"), or of its solutions' ("solutions/04"), from which the exercises
 are made; without one, all run, one after the other, on two threads, on the CPU and without real pictures. A lesson is
-stored only when the whole of it ran. With --avx2 the processor pretends
-to be a laptop's, whose minutes these are.
+stored only when the whole of it ran, and its translation follows it. With --avx2 the processor pretends to be a
+laptop's, whose minutes these are.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tools import exercises, notebook_form
-from tools.cells import METADATA, NOTEBOOKS, SETUP, SOLUTIONS, WIDGET, badge, metadata, tags
+from tools import exercises, notebook_form, translations
+from tools.cells import METADATA, NOTEBOOKS, SETUP, SOLUTIONS, WIDGET, metadata, tags, with_badge
 from tools.notebook_form import real_data_stays_out
 
 
@@ -38,9 +38,7 @@ def prepare(notebook, name: str) -> None:
     notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
     for number, cell in enumerate(notebook.cells):
         cell.setdefault("id", f"cell-{number}")
-    title, _, rest = notebook.cells[0].source.partition("\n")
-    rest = "\n".join(line for line in rest.splitlines() if "colab-badge" not in line).strip("\n")
-    notebook.cells[0].source = f"{title}\n\n{badge(name)}\n\n{rest}".rstrip("\n")
+    notebook.cells[0].source = with_badge(notebook.cells[0].source, name)
     setups = [cell for cell in notebook.cells if "setup" in tags(cell)]
     if not setups:
         setups = [nbformat.v4.new_code_cell(id="setup", metadata={"tags": ["setup"]})]
@@ -120,6 +118,8 @@ def store(path: Path) -> bool:
         exercises.write(path)
     for complaint in (exercises if path in SOLUTIONS else notebook_form).all_complaints(notebook, name):
         print(f"  its form: {complaint}", flush=True)
+    for complaint in translations.follow(path):
+        print(f"  its translation: {complaint}", flush=True)
     return True
 
 

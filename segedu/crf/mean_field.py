@@ -12,6 +12,7 @@ Potentials, NIPS 2011, arXiv 1210.5644; the two kernels' settings are those of D
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -48,7 +49,7 @@ def dense_crf(
     Args:
         probabilities: (C, H, W) float in 0…1, at least 1e-5 of which is taken. A pixel's sum need
             not be 1: it is divided by it.
-        image: (H, W, 3) uint8, the picture of these probabilities.
+        image: (H, W, 3) uint8, the picture of these probabilities; a warning if no value is above 1.
         iterations: of mean field, 0 or more.
         spatial_sigma: of the kernel that knows places only, which removes specks; in pixels.
         spatial_weight: of that kernel; 0 leaves it out.
@@ -248,6 +249,12 @@ def _checked(probabilities, image, iterations, *weights) -> tuple[torch.Tensor, 
         raise ValueError(
             f"The image must be (H, W, 3), got {image.shape}. For a tensor (3, H, W), give image.permute(1, 2, 0); for "
             "a grey picture, np.stack([image] * 3, axis=-1)."
+        )
+    if image.size and image.max() <= 1:  # a black frame of a film is allowed
+        warnings.warn(
+            f"The image is all black: its largest value is {image.max()} of 255. If it was in 0…1 before it became "
+            "uint8, its colours are lost: give (image * 255).round().astype(np.uint8).",
+            stacklevel=3,
         )
     if values.ndim != 3 or tuple(values.shape[1:]) != image.shape[:2] or not values.numel():
         raise ValueError(

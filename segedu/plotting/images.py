@@ -172,7 +172,8 @@ def legend_below(figure: Figure, handles: Sequence) -> None:
 def draw_picture(axis: Axes, picture: np.ndarray) -> None:
     """Draw (H, W, 3): pixels as squares where they are enlarged by two or more, and maps, uint8, always."""
     scale = axis.get_window_extent().width / axis.figure.dpi * 2 * CSS / picture.shape[1]
-    axis.imshow(picture, interpolation="nearest" if scale > 1.99 or picture.dtype == np.uint8 else "auto")
+    squares = scale > 1.99 or picture.dtype == np.uint8
+    axis.imshow(picture, interpolation="nearest" if squares else "antialiased")  # matplotlib 3.10 calls it "auto"
 
 
 def _columns(count: int) -> int:

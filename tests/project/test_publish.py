@@ -33,7 +33,7 @@ def copy(tmp_path, monkeypatch):
     """A copy of what names the address, as it is before the first release; `publish` works on it."""
     copy = tmp_path / "copy"
     (copy / "tools").mkdir(parents=True)
-    for name in ("start.py", "tools/publish.py", "pyproject.toml", "README.md", "CITATION.cff"):
+    for name in ("start.py", "tools/publish.py", "pyproject.toml", "README.md", "README.ko.md", "CITATION.cff"):
         shutil.copy(ROOT / name, copy / name)
     shutil.copytree(ROOT / "notebooks", copy / "notebooks", ignore=shutil.ignore_patterns(".*"))
     monkeypatch.setattr(publish, "ROOT", copy)
@@ -70,21 +70,22 @@ def test_the_address_is_changed_and_nothing_else(copy):
         (copy / "notebooks" / NOTEBOOKS[2].name, "\n ", "\n    "),
         (copy / "notebooks" / NOTEBOOKS[3].name, "·", "\\u00b7"),
         (copy / "README.md", "\n", "\r\n"),
+        (copy / "README.ko.md", "\n", "\r\n"),
     ]:
         path.write_bytes(path.read_bytes().decode().replace(old, new).encode())
     before = texts(copy)
-    note = publish.NOTE.replace("\n", "\r\n")
-    assert note in before["README.md"]
+    notes = {name: note.replace("\n", "\r\n") for name, note in publish.NOTES.items()}
+    assert all(before[name].count(note) == 1 for name, note in notes.items())
 
     assert start(copy, "address", f" {ADA}.git/ ").returncode == 0
     after = texts(copy)
     assert after == {
         name: text
         if name.startswith(("my_lessons/", "tools/"))
-        else text.replace(note, "").replace("your_account/segedu", "3d-ada/seg.edu")
+        else text.replace(notes.get(name, "\0"), "").replace("your_account/segedu", "3d-ada/seg.edu")
         for name, text in before.items()
     }
-    assert all(ADA.removeprefix("https://") in after[name] for name in ("pyproject.toml", "README.md", "CITATION.cff"))
+    assert all(ADA.removeprefix("https://") in after[name] for name in ("pyproject.toml", *notes, "CITATION.cff"))
     again = start(copy, "address", ADA)
     assert "0 files changed" in again.stdout and texts(copy) == after
     assert start(copy, "address", publish.PLACEHOLDER).returncode == 0

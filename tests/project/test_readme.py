@@ -21,9 +21,10 @@ ADDRESS = re.compile(rf"(?:github\.com|colab\.research\.google\.com/github)/([\w
 def test_the_repository_has_one_address():
     inside = [path for name in ("notebooks", "segedu", "data") for path in (ROOT / name).rglob("*.*")]
     paths = [path for path in [*ROOT.glob("*.*"), *inside] if path.is_file()]
-    texts = {path: path.read_bytes().decode(errors="replace").replace(publish.NOTE, "") for path in paths}
+    texts = {path: path.read_bytes().decode(errors="replace") for path in paths}
+    texts |= {ROOT / name: texts[ROOT / name].replace(note, "") for name, note in publish.NOTES.items()}
     named = {path.name: set(ADDRESS.findall(text)) for path, text in texts.items() if ADDRESS.search(text)}
-    assert named.keys() >= {"pyproject.toml", "README.md", "CITATION.cff", *(path.name for path in NOTEBOOKS)}
+    assert named.keys() >= {"pyproject.toml", *publish.NOTES, "CITATION.cff", *(path.name for path in NOTEBOOKS)}
     assert set.union(*named.values()) == {REPOSITORY.removeprefix(publish.GITHUB)}, named
     assert f"git clone {REPOSITORY} segedu && cd segedu\n" in README
     assert CITATION["repository-code"] == REPOSITORY

@@ -25,6 +25,7 @@ def start(tmp_path):
     """start.py's names, run in a project of its own with one lesson."""
     (tmp_path / "start.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "tools").mkdir()
     lesson(tmp_path / "notebooks" / "00_cup.ipynb", "guess = 1")
     return runpy.run_path(str(tmp_path / "start.py"))
 
@@ -90,7 +91,7 @@ def computer(start, monkeypatch, tmp_path, capsys):
 
 
 def test_it_is_short_and_needs_only_the_standard_library():
-    assert len(SOURCE.splitlines()) < 220
+    assert len(SOURCE.splitlines()) < 245
     nodes = [*ast.walk(ast.parse(SOURCE))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -101,6 +102,10 @@ def test_an_old_python_gets_one_sentence(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
     with pytest.raises(SystemExit, match=r"^segedu needs Python 3\.11 or newer, and this is 3\.10: [^\n]*\.$"):
         runpy.run_path(str(ROOT / "start.py"))
+
+
+def test_an_old_python_can_read_it():
+    ast.parse(SOURCE, feature_version=(3, 6))
 
 
 def test_it_installs_what_is_asked_once_and_again_when_the_project_changes(start, computer, tmp_path):
@@ -339,6 +344,18 @@ def test_the_readers_lesson_stays_and_a_new_one_comes(start, tmp_path):
     assert sorted(path.name for path in (tmp_path / "my_lessons").iterdir()) == ["00_cup.ipynb", "01_masks.ipynb"]
 
 
+def test_translations_and_the_glossary_come_too_and_the_readers_notes_in_it_stay(start, tmp_path):
+    lesson(tmp_path / "notebooks" / "ko" / "00_cup.ipynb", "guess = 1")
+    (tmp_path / "notebooks" / "GLOSSARY.md").write_text("| mask | 마스크 |", encoding="utf-8")
+    start["refresh_working_copy"](False)
+    copy = tmp_path / "my_lessons"
+    assert json.loads((copy / "ko" / "00_cup.ipynb").read_text(encoding="utf-8"))["cells"][1]["outputs"] == []
+    assert (copy / "GLOSSARY.md").read_text(encoding="utf-8") == "| mask | 마스크 |"
+    (copy / "GLOSSARY.md").write_text("my notes")
+    start["refresh_working_copy"](False)
+    assert (copy / "GLOSSARY.md").read_text() == "my notes"
+
+
 def test_a_fresh_copy_keeps_the_old_one(start, tmp_path):
     start["refresh_working_copy"](True)
     (tmp_path / "my_lessons" / "00_cup.ipynb").write_text("my work")
@@ -346,6 +363,73 @@ def test_a_fresh_copy_keeps_the_old_one(start, tmp_path):
     (old,) = tmp_path.glob("my_lessons-*")
     assert (old / "00_cup.ipynb").read_text() == "my work"
     assert (tmp_path / "my_lessons" / "00_cup.ipynb").read_text() != "my work"
+
+
+def packed(folder: Path, *computers: str) -> Path:
+    """A folder that says of itself that it is a pack for these computers."""
+    (folder / "wheels").mkdir(parents=True)
+    (folder / "pack.json").write_text(json.dumps({"for": computers}))
+    return folder
+
+
+HERE = f"Linux x86_64, Python {sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def test_from_a_pack_pip_installs_without_network(start, computer, monkeypatch, tmp_path):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    computer.programs["uv"] = "/opt/uv"  # which would ask the network
+    pack = packed(tmp_path / "stick", HERE, "Windows AMD64, Python 3.12")
+    with pytest.raises(SystemExit):
+        start["main"]("lab", "--from", str(pack), "--no-browser")
+    make, install, lab = computer.calls
+    assert make == [sys.executable, "-m", "venv", str(tmp_path / ".venv")]
+    assert install[-5:] == ["--no-index", "--find-links", str(pack / "wheels"), "-e", ".[lab]"]
+    assert "GB" not in computer.said[1] and str(pack) in computer.said[1]
+    assert lab[1:] == ["-m", "jupyterlab", str(tmp_path / "my_lessons"), "--no-browser"]
+    with pytest.raises(SystemExit):
+        start["main"]("lab", "--no-browser")
+    assert computer.calls[3:] == [lab]  # from then on without the pack
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from"], "It is no pack: name the folder"),
+        (["--from", "nowhere"], "nowhere is no pack: name the folder"),
+        (["--from", "half"], "half is no pack: name the folder"),
+        (["--from", "stick"], r"stick is a pack for Windows AMD64, Python 3\.12\. This is Linux x86_64, Python 3"),
+    ],
+)
+def test_another_computers_pack_is_refused_before_anything_is_made(start, computer, monkeypatch, tmp_path, words, said):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.chdir(tmp_path)
+    packed(tmp_path / "stick", "Windows AMD64, Python 3.12")
+    (packed(tmp_path / "half") / "pack.json").write_text("")
+    with pytest.raises(SystemExit, match=said):
+        start["main"]("lab", *words)
+    assert computer.calls == [] and not (tmp_path / "my_lessons").exists()
+
+
+@pytest.mark.parametrize("name", ["learner", "pack"])
+def test_what_a_teacher_hands_out_needs_no_environment(start, computer, monkeypatch, tmp_path, name):
+    (tmp_path / "class").mkdir()
+    monkeypatch.chdir(tmp_path / "class")
+    with pytest.raises(SystemExit):
+        start["main"](name, "out", "--option")
+    assert computer.calls == [[sys.executable, "-m", f"tools.{name}", str(tmp_path / "class" / "out"), "--option"]]
+    for wrong in ([], ["--option"]):
+        with pytest.raises(SystemExit, match="Set up and start"):
+            start["main"](name, *wrong)
+
+
+def test_the_learner_edition_says_what_it_lacks(start, computer, tmp_path):
+    (tmp_path / "tools").rmdir()
+    for name in ("test", "bench", "pack", "address"):
+        with pytest.raises(SystemExit, match=f"learner edition.*`{name}`"):
+            start["main"](name)
+    with pytest.raises(SystemExit):
+        start["main"]("lab")
+    assert computer.called("jupyterlab")
 
 
 @pytest.mark.parametrize("command", [[], ["lesson"]])
@@ -356,7 +440,7 @@ def test_an_unknown_command_is_answered_with_the_known_ones(command):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no make")
 def test_make_calls_start():
-    inherited = ("ARGS", "FRESH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # from the `make test` that runs this
+    inherited = ("ARGS", "DIR", "FRESH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # from the `make test` that runs this
     outside = {name: value for name, value in os.environ.items() if name not in inherited}
 
     def said(*arguments):
@@ -364,5 +448,7 @@ def test_make_calls_start():
 
     assert said("lab", "FRESH=1", "ARGS=--no-browser") == "python3 start.py lab --fresh --no-browser"
     assert said("test-fast").split() == ["python3", "start.py", "fast"]
+    assert said("learner", "DIR=../out").split() == ["python3", "start.py", "learner", "../out"]
+    assert said("pack", "DIR=../out", "ARGS=--python 3.12") == "python3 start.py pack ../out --python 3.12"
     for target in ("lab", "copy", "test", "lowest", "notebooks", "lint", "bench", "prove"):
         assert said(target).split() == ["python3", "start.py", target]

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -179,6 +180,16 @@ def test_tensors_come_back_as_tensors_and_nothing_changes(unary):
     assert isinstance(dense_crf_exact(probabilities[:, :5, :6], image[:5, :6]), torch.Tensor)
 
 
+def test_a_picture_whose_colours_are_lost_is_told_and_a_bright_one_is_not():
+    image, probabilities = scene(8, 8)[0], soft(blocks(8, 8))
+    for crf in (dense_crf, dense_crf_exact):
+        with pytest.warns(UserWarning, match=r"largest value is 0 of 255.*\(image \* 255\).round"):
+            crf(probabilities, (image / 256).astype(np.uint8))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            crf(probabilities, image)
+
+
 def test_bad_input_is_refused_with_the_way_out():
     image, probabilities = scene(8, 8)[0], soft(blocks(8, 8))
     nan = probabilities.copy()
@@ -223,7 +234,7 @@ def test_large_weights_give_numbers():
 def test_import_is_free_of_scipy_and_of_warnings():
     code = (
         "import sys, numpy as np, segedu.crf as c; assert 'scipy' not in sys.modules; "
-        "c.dense_crf(np.full((3, 9, 9), 0.3), np.zeros((9, 9, 3), np.uint8))"
+        "c.dense_crf(np.full((3, 9, 9), 0.3), np.full((9, 9, 3), 99, np.uint8))"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 

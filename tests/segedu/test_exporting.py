@@ -1,6 +1,7 @@
-"""Networks as ONNX files: the same logits from onnxruntime."""
+"""Networks as ONNX files and as torch's own: the same logits from onnxruntime, and where segedu is not."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch import nn
 
 import segedu
 from segedu import cli, models
-from segedu.exporting import TRIED, export_onnx, largest_difference
+from segedu.exporting import export_onnx, export_torch, largest_difference
+from segedu.exporting.files import TRIED
 from segedu.labels import STREET
 from segedu.training import CheckpointError
 
@@ -70,6 +72,40 @@ def test_what_stands_in_the_file(tmp_path):
 
 
 @able
+@pytest.mark.parametrize("kind", ["smallnet", pytest.param("unet", marks=pytest.mark.slow)])
+def test_torchs_own_file_runs_where_segedu_is_not(kind, tmp_path):
+    model = network(kind, 1).eval()
+    export_torch(tmp_path / "net.pt2", model, labels=STREET)
+    images = torch.rand(3, 3, 45, 70)
+    torch.save(images, tmp_path / "images.pt")
+    (tmp_path / "alone.py").write_text(
+        "import sys, torch, json\n"
+        "sys.modules['segedu'] = None  # whatever asks for it fails\n"
+        "notes = dict.fromkeys(['labels', 'network'], '')\n"
+        "program = torch.export.load('net.pt2', extra_files=notes).module()\n"
+        "with torch.inference_mode():\n"
+        "    logits = program(torch.load('images.pt'))[0]\n"
+        "torch.save(logits, 'logits.pt')\n"
+        "print(json.loads(notes['labels'])['names'][1], notes['network'])\n"
+    )
+    told = subprocess.run([sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split() == [STREET.names[1], type(model).__name__]
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), model(images), atol=1e-4, rtol=0)
+
+
+def test_torchs_own_file_is_written_only_if_it_is_equal(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r'does not end in "\.pt2".*net\.pt2'):
+        export_torch(tmp_path / "net.onnx", models.SmallNet(2))
+    if tuple(map(int, torch.__version__.split(".")[:2])) >= TRIED:
+        monkeypatch.setattr("segedu.exporting.files._largest_difference", lambda *given: float("nan"))
+        with pytest.raises(ValueError, match=r"they differ by up to nan.*Nothing was written"):
+            export_torch(tmp_path / "net.pt2", models.SmallNet(2))
+    assert not list(tmp_path.iterdir())
+
+
+@able
 def test_a_batch_of_any_number(tmp_path):
     model = models.SmallNet(3).eval()
     session = onnxruntime.InferenceSession(str(export_onnx(tmp_path / "net.onnx", model)))
@@ -125,7 +161,7 @@ def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path, monkeypa
 
     with pytest.raises(ValueError, match=r"Looks cannot be followed by torch\.export|would not give the network's"):
         export_onnx(tmp_path / "net.onnx", Looks())
-    monkeypatch.setattr("segedu.exporting.TRIED", (99, 0))
+    monkeypatch.setattr("segedu.exporting.files.TRIED", (99, 0))
     with pytest.raises(ValueError, match=r"torch .* may be too old, 99\.0 can"):
         export_onnx(tmp_path / "net.onnx", Looks())
     with pytest.raises(CheckpointError, match="11 names"):
@@ -147,11 +183,26 @@ def test_the_command_writes_and_compares(tmp_path, capsys):
     assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 0
     printed = capsys.readouterr().out
     assert "on 5 sizes its logits are the network's" in printed and (tmp_path / "net.onnx").stat().st_size > 1000
+    assert cli.main(["export", str(path), "--torch", str(tmp_path / "net.pt2")]) == 0
+    assert torch.export.load(tmp_path / "net.pt2").module()(torch.rand(1, 3, 33, 50))[0].shape == (1, 11, 33, 50)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "--onnx FILE, --torch FILE or --page FILE"),
+        (["--onnx", "a.onnx", "--runtime", "x"], "no --page FILE is asked"),
+    ],
+)
+def test_the_command_says_what_it_lacks(words, sentence, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["export", "unet_toystreet", *words]) == 2
+    assert sentence in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @able
 def test_a_file_that_gives_something_else_is_not_written(tmp_path, monkeypatch, capsys):
     path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
-    monkeypatch.setattr("segedu.exporting.largest_difference", lambda *given: 0.5)
+    monkeypatch.setattr("segedu.exporting.files.largest_difference", lambda *given: 0.5)
     assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 2
     assert "they differ by up to 0.5" in capsys.readouterr().err and not (tmp_path / "net.onnx").exists()

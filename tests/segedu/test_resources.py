@@ -57,6 +57,7 @@ def test_stored_runs_are_one_number_a_seed(tmp_path):
         ('{"date": "2026-11-22", "arms": {"a": {"iou": [0.1, 0.2]}, "b": {"iou": [0.1, 0.2]}}}', ", 2 runs each"),
         ('{"date": "2026-11-22", "arms": {"a": {"parameters": 7, "iou": {"0": 0.1}}, "b": {"iou": {"0": 1, "1": 1}}}}',
          ", 1–2 runs each"),
+        ('{"date": "2026-11-22", "arms": {"a": {"seconds": [0.1]}}}', ", one run each"),
         ('{"date": "2026-11-22", "rows": {"tiles": {"megabytes": 3}}}', ""),
     ],
 )  # fmt: skip

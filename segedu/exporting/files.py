@@ -1,13 +1,14 @@
-"""A network as an ONNX file: for programs that have no torch (a phone, a browser, a server in another language)."""
+"""A network as one file: ONNX for programs without torch (a phone, a server), .pt2 for those without segedu."""
 
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,9 +22,6 @@ from segedu.labels import LabelTable
 from segedu.models.layers import unwrapped
 from segedu.models.outputs import check_model, full_size, input_channels, logits_of
 from segedu.training.checkpoints import checked_labels
-
-if TYPE_CHECKING:
-    import onnx
 
 LARGEST = 16384  # rows or columns that the file promises to take
 EXAMPLE = (96, 128)  # the picture with which the network is followed; its size is left open in the file
@@ -59,29 +57,50 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
     Example:
         >>> export_onnx("street.onnx", segedu.load("unet_toystreet"))
     """
-    check_model(model)
-    path = Path(path)
-    if path.suffix.lower() != ".onnx":
-        raise ValueError(f'{path} does not end in ".onnx", by which other programs know such files: {path.stem}.onnx')
-    labels = checked_labels(model, labels)
-    network = unwrapped(model)
-    if is_unpadded(network):
-        raise ValueError(
-            f"This {type(network).__name__} has no padding: its logits are smaller than its picture, and only some "
-            "sizes fit. Export one with padding, which takes pictures of any size."
-        )
-    file = _in_onnx(network)
-    for key, value in _metadata(network, labels).items():
+    path, network, notes = _checked(path, ".onnx", model, labels)
+    file = _followed(network).model_proto
+    for key, value in notes.items():
         entry = file.metadata_props.add()
         entry.key, entry.value = key, value
     data = file.SerializeToString()
-    if not (worst := largest_difference(data, network, SIZES)) < EQUAL:
-        raise ValueError(
-            f"The file of this {type(network).__name__} would not give the network's logits: they differ by up to "
-            f"{worst:.1g}{_too_old()}. Nothing was written."
-        )
+    _check_equal(largest_difference(data, network, SIZES), network)
     with resources.atomic_write(path) as temporary:
         temporary.write_bytes(data)
+    return path
+
+
+def export_torch(path: str | Path, model: nn.Module, *, labels: LabelTable | None = None) -> Path:
+    """The path of torch's own file (.pt2) that is written: it runs where segedu is not. Lesson 16.
+
+    `torch.export.load(path).module()` is a function: (N, C, H, W) float32 in 0…1, any N and any
+    H, W ≥ 32 → a tuple, the logits (N, num_classes, H, W) first. What the metadata of an ONNX file
+    say stands in it, too: `torch.export.load(path, extra_files=notes)` fills a dict
+    `notes = {"labels": "", "input": "", "output": "", "network": "", "made_by": ""}`. Before it is
+    written, wholly or not at all, it is compared with the network on pictures of five sizes.
+
+    Args:
+        path: ends in `.pt2`; a file that is there is replaced.
+        model: as for export_onnx, whose translator follows it: torch.export alone leaves height
+            and width open only where no number is computed from them.
+        labels: the class table; None for the model's own `.labels`, if it has one.
+
+    Raises:
+        ImportError, TypeError, ValueError, CheckpointError: As export_onnx.
+
+    Example:
+        >>> export_torch("street.pt2", segedu.load("unet_toystreet"))
+    """
+    path, network, notes = _checked(path, ".pt2", model, labels)
+    program = _followed(network).exported_program
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of weights that share their memory
+        torch.export.save(program, written, extra_files=notes)
+    written.seek(0)
+    read = torch.export.load(written).module()
+    _check_equal(_largest_difference(lambda image: read(torch.from_numpy(image))[0].numpy(), network, SIZES), network)
+    with resources.atomic_write(path) as temporary:
+        temporary.write_bytes(written.getvalue())
     return path
 
 
@@ -103,6 +122,11 @@ def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequen
         raise ImportError(f"Running an ONNX file needs onnxruntime: {HOW_TO_INSTALL}") from error
     source = file if isinstance(file, bytes) else str(file)
     session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    return _largest_difference(lambda image: session.run(["logits"], {"image": image})[0], model, sizes)
+
+
+def _largest_difference(function: Callable[[np.ndarray], np.ndarray], model: nn.Module, sizes) -> float:
+    """As largest_difference; `function` is the file: picture → logits."""
     network = _Outputs(unwrapped(model))
     chance, worst = np.random.default_rng(0), 0.0
     for number, size in enumerate(sizes):
@@ -110,7 +134,8 @@ def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequen
         with torch.inference_mode():
             wanted = network(torch.from_numpy(image))[0].numpy()
         try:
-            found = session.run(["logits"], {"image": image})[0]
+            with torch.inference_mode():
+                found = function(image)
         except Exception as error:  # onnxruntime's classes of errors have no common one but this
             raise ValueError(
                 f"The file would not give the network's logits: it does not take a picture of {size[0]} × {size[1]} "
@@ -120,6 +145,35 @@ def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequen
             raise ValueError(f"For a picture of {size} the file gives {found.shape}, the network {wanted.shape}.")
         worst = max(worst, float(np.abs(found - wanted).max()))
     return worst
+
+
+def _check_equal(worst: float, network: nn.Module) -> None:
+    """ValueError where the file's logits are not the network's."""
+    if not worst < EQUAL:
+        raise ValueError(
+            f"The file of this {type(network).__name__} would not give the network's logits: they differ by up to "
+            f"{worst:.1g}{_too_old()}. Nothing was written."
+        )
+
+
+def _checked(
+    path: str | Path, ending: str, model: nn.Module, labels: LabelTable | None
+) -> tuple[Path, nn.Module, dict[str, str]]:
+    """The path, the bare network, and what stands beside it in the file, after the checks of all exports."""
+    check_model(model)
+    path = Path(path)
+    if path.suffix.lower() != ending:
+        raise ValueError(
+            f'{path} does not end in "{ending}", by which other programs know such files: {path.stem}{ending}'
+        )
+    labels = checked_labels(model, labels)
+    network = unwrapped(model)
+    if is_unpadded(network):
+        raise ValueError(
+            f"This {type(network).__name__} has no padding: its logits are smaller than its picture, and only some "
+            "sizes fit. Export one with padding, which takes pictures of any size."
+        )
+    return path, network, _metadata(network, labels)
 
 
 class _Outputs(nn.Module):
@@ -148,8 +202,8 @@ class _Outputs(nn.Module):
         return (logits,)
 
 
-def _in_onnx(network: nn.Module) -> onnx.ModelProto:
-    """The network in ONNX's form, its height and width left open."""
+def _followed(network: nn.Module) -> torch.onnx.ONNXProgram:
+    """The network's steps, in ONNX's form and in torch's, its height and width left open."""
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -165,7 +219,7 @@ def _in_onnx(network: nn.Module) -> onnx.ModelProto:
         return torch.onnx.export(
             copied, (copied.example,), dynamo=True, verbose=False, dynamic_shapes=shapes,
             input_names=["image"], output_names=list(copied.names),
-        ).model_proto  # fmt: skip
+        )  # fmt: skip
     except Exception as error:  # whatever torch.export raises for code that it cannot follow
         raise ValueError(
             f"This {type(network).__name__} cannot be followed by torch.export with its height and width left open. "
