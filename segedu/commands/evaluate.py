@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import warnings
 
 import numpy as np
 import torch
@@ -44,7 +46,13 @@ def run(options: argparse.Namespace) -> int:
     """Print the table. 0."""
     model = named_model(options.model)
     side = options.side or side_of(options.model)
-    data = PictureFolder(options.folder, labels=model.labels, max_side=side, split=options.split, group=options.group)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        data = PictureFolder(
+            options.folder, labels=model.labels, max_side=side, split=options.split, group=options.group
+        )
+    for sentence in dict.fromkeys(str(warning.message) for warning in told) if distributed.is_first() else ():
+        print(sentence, file=sys.stderr)  # --json leaves nothing but JSON on stdout
     mine = distributed.share(range(len(data)))
     with distributed.apart():  # picture by picture, each process its share
         counts = [evaluate(model, [data[index]]).counts for index in mine]

@@ -73,6 +73,12 @@ def run(options: argparse.Namespace) -> int:
     unfinished = out.with_suffix(".unfinished.safetensors")
     if out.exists() and not options.resume:
         raise FileExistsError(f"{out} is there already. Take another name, or move it away.")
+    if out.exists() and not unfinished.exists():
+        print(f"{out} is finished: nothing is left to go on with. To train anew, take another name.")
+        return 0
+    for path in (out, out.with_suffix(".png")):
+        resources.remove_unfinished(path)  # what a run that was killed has left
+    resources.check_writable(out)
     if options.pretrained and not options.backbone:
         raise ValueError("--pretrained needs --backbone: the networks of this course start from nothing.")
     train, val = _data(options)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from segedu import distributed
+from segedu import distributed, resources
 from segedu.metrics import ConfusionMatrix
 from segedu.training import checkpoints, first_batch, headers
 from segedu.training.budget import Budget
@@ -166,12 +166,16 @@ class TrainingState:
             ValueError: for one of another training.
             CheckpointError: for one that is damaged, or of another network, and for a class table
                 of another number of classes than the network has.
+            OSError: where no file can be written.
         """
         if self.checkpoint is None:
             if resume:
                 raise ValueError("resume=True needs checkpoint=, the file to go on from.")
             return
         checkpoints.checked_labels(self.model, None)  # now, not when the first epoch is to be saved
+        resources.check_writable(self.checkpoint)
+        if resume:
+            resources.remove_unfinished(self.checkpoint)  # what a run that was killed has left
         if not self.checkpoint.exists():
             return
         if self.checkpoint.is_dir():
