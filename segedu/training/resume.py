@@ -174,7 +174,7 @@ class TrainingState:
             return
         checkpoints.checked_labels(self.model, None)  # now, not when the first epoch is to be saved
         resources.check_writable(self.checkpoint)
-        if resume:
+        if resume and distributed.is_first():
             resources.remove_unfinished(self.checkpoint)  # what a run that was killed has left
         if not self.checkpoint.exists():
             return
