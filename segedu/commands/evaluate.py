@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import torch
 
+from segedu import distributed
 from segedu.commands.saved import named_model, side_of
 from segedu.datasets import PictureFolder
 from segedu.metrics import ConfusionMatrix
@@ -40,6 +41,7 @@ def add_to(commands) -> None:
     command.set_defaults(run=run)
 
 
+@distributed.told_once()
 def run(options: argparse.Namespace) -> int:
     """Print the table. 0."""
     model = named_model(options.model)
@@ -49,9 +51,12 @@ def run(options: argparse.Namespace) -> int:
         data = PictureFolder(
             options.folder, labels=model.labels, max_side=side, split=options.split, group=options.group
         )
-    for sentence in dict.fromkeys(str(warning.message) for warning in told):
+    for sentence in dict.fromkeys(str(warning.message) for warning in told) if distributed.is_first() else ():
         print(sentence, file=sys.stderr)  # --json leaves nothing but JSON on stdout
-    of_picture = torch.stack([evaluate(model, [data[index]]).counts for index in range(len(data))])
+    mine = distributed.share(range(len(data)))
+    with distributed.apart():  # picture by picture, each process its share
+        counts = [evaluate(model, [data[index]]).counts for index in mine]
+    of_picture = torch.stack(distributed.all_items(counts))
     scores = table(of_picture, model.labels.names)
     if options.json:
         print(json.dumps({"pictures": len(data), **scores}, indent=1))

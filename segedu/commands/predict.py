@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segedu import runtime
+from segedu import distributed, runtime
 from segedu.commands.saved import named_model, side_of
 from segedu.commands.windows import made_smaller, predict_by_windows
 from segedu.datasets.files import smaller
@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
     names = _names(files, out)
     check_writable(out / "picture.png")
     model = model.to(runtime.device())
-    sizes, objects, failed = {}, [], []
-    for number, (name, (path, page)) in enumerate(names.items(), 1):
+    sizes, objects, failed = [], [], []
+    for number, (name, (path, page)) in distributed.share(list(enumerate(names.items(), 1))):
         try:
             if not options.windows:
                 picture = upright_colours(path, page)
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         if options.objects:
             parts = instance_segmentation(model, seen, tile=tile, return_scores=True)
             ids = _enlarged(parts.ids, picture.shape[:2])
-            sizes[f"{name}{path.suffix}"] = ids.shape
+            sizes.append((f"{name}{path.suffix}", ids.shape))
             objects += _described(ids, parts, labels, f"{name}{path.suffix}")
             _write(out / f"{name}_ids.png", Image.fromarray(_sixteen_bits(ids, path)))
         answer = semantic_segmentation(model, seen, tile=tile, return_confidence=options.confidence)
@@ -105,9 +105,11 @@ def run(options: argparse.Namespace) -> int:
             np.rint(np.multiply(confidence, 255, out=confidence), out=confidence)  # in place: it may be large
             grey = _enlarged(confidence.astype(np.uint8), picture.shape[:2])
             _write(out / f"{name}_confidence.png", Image.fromarray(grey))
-    if options.objects:
-        _write_objects(out, sizes, objects, labels)
-    print(f"{len(names) - len(failed)} pictures: {out}")
+    sizes, objects, failed = map(distributed.all_items, (sizes, objects, failed))
+    if distributed.is_first():
+        if options.objects:
+            _write_objects(out, dict(sizes), objects, labels)
+        print(f"{len(names) - len(failed)} pictures: {out}")
     return 1 if failed else 0
 
 

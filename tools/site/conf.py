@@ -43,7 +43,7 @@ html_sidebars = {"[A-Z]*": [], "notebooks/[A-Z]*": [], "search": [], "genindex":
 html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "collapse_navigation": True,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
 }
 
 LESSONS = {path.stem.partition("_")[0]: f"/notebooks/{path.stem}" for path in NOTEBOOKS}
