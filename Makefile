@@ -2,7 +2,10 @@
 export OMP_WAIT_POLICY := PASSIVE
 START := python3 start.py
 
-.PHONY: lab copy learner pack test test-fast lowest notebooks lint site bench prove clean
+.PHONY: help lab copy learner pack test test-fast lowest notebooks lint site bench prove clean
+
+help: ## list what `make` can do
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
 
 lab: ## open the lessons in my_lessons/;  ARGS=--no-browser on a server;  FRESH=1 for a new working copy
 	@$(START) lab $(if $(FRESH),--fresh) $(ARGS)
@@ -28,13 +31,13 @@ lowest: ## every test and every notebook with the oldest versions that pyproject
 notebooks: ## run the lessons and store their outputs;  ARGS="04 --avx2" for one of them, at a laptop's pace
 	@$(START) notebooks $(ARGS)
 
-lint:
+lint: ## rules and layout of every file, by ruff
 	@$(START) lint $(ARGS)
 
 site: ## the course as pages to read and search, in build/site;  ARGS=--pdf prints each lesson, too
 	@$(START) site $(ARGS)
 
-bench:
+bench: ## what may change from machine to machine, measured;  ARGS=precision
 	@$(START) bench $(ARGS)
 
 prove: ## run the lessons as other machines would: how far is each assert from failing?  ARGS="04 --runs 20"

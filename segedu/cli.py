@@ -7,9 +7,11 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from segedu import download, resources
+from segedu import distributed, download, resources
 from segedu.commands import check, evaluate, export, predict, train
 from segedu.datasets import REAL_DATA
+
+_TOGETHER = (train.run, evaluate.run, predict.run)  # what several processes can share
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,9 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        if distributed.launched() and options.run not in _TOGETHER:
+            raise ValueError("torchrun is for train, evaluate and predict; call this command without it.")
+        with distributed.processes():
+            return options.run(options) or 0
     except (OSError, ValueError, ImportError) as error:
-        print(f"segedu: {error}", file=sys.stderr)
+        if distributed.says_it_first(str(error)):
+            print(f"segedu: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("segedu: stopped.", file=sys.stderr)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import os
+import re
 import shutil
+import stat
 import sys
 import unicodedata
 import urllib.error
@@ -22,6 +25,9 @@ from segedu import resources
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 TIMEOUT = 30  # seconds without a byte before the next source is tried
+MOST_PACKED = 200  # times its own size that an archive may hold; a bomb holds 1000 times
+# Where another source does not help.
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class DataMissing(FileNotFoundError):
@@ -230,7 +236,8 @@ def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
         root: the folder to fetch into; None: cache_folder().
 
     Raises:
-        FetchError: at the first file that no source has.
+        FetchError: at the first file that no source has, and for an archive that would write
+            elsewhere, is a bomb, or has no room on the disk.
     """
     place = cache_folder() if root is None else expanded(root).resolve()
     place.mkdir(parents=True, exist_ok=True)
@@ -257,17 +264,44 @@ def fetch_data(data: RealData, root: str | os.PathLike | None = None) -> Path:
 
 
 def _unpack(archive: Path, folder: Path, prefix: str) -> None:
-    """Put what the archive holds in its folder `prefix` into `folder`; what is there and sound is kept."""
-    with zipfile.ZipFile(archive) as packed:
-        for member in packed.infolist():
-            if member.is_dir() or not member.filename.startswith(f"{prefix}/"):
-                continue
-            path = folder / member.filename.removeprefix(f"{prefix}/")
-            if ".." in path.parts:
-                raise ValueError(f"{archive} holds {member.filename!r}, which lies outside. Do not use this file.")
-            if not (path.is_file() and zlib.crc32(path.read_bytes()) == member.CRC):
-                with resources.atomic_write(path) as temporary:
-                    temporary.write_bytes(packed.read(member))
+    """Put what the archive holds in its folder `prefix` into `folder`; what is there and sound is kept.
+
+    Raises FetchError, before anything is written, for an archive that would write elsewhere or fill the disk.
+    """
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = [one for one in packed.infolist() if not one.is_dir() and one.filename.startswith(f"{prefix}/")]
+            _check_members(archive, members, folder, prefix)
+            for member in members:
+                path = folder / member.filename.removeprefix(f"{prefix}/")
+                if path.is_file() and zlib.crc32(path.read_bytes()) == member.CRC:
+                    continue
+                with resources.atomic_write(path) as new, packed.open(member) as source, new.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FetchError(f"{archive} cannot be unpacked ({error}). Remove it, and fetch the data set again.") from error
+
+
+def _check_members(archive: Path, members: list[zipfile.ZipInfo], folder: Path, prefix: str) -> None:
+    for member in members:
+        inside = member.filename.removeprefix(f"{prefix}/")
+        if re.match(r"[/\\]|[A-Za-z]:", inside) or ".." in re.split(r"[/\\]", inside):
+            raise FetchError(f"{archive} holds {member.filename!r}, which lies outside. Do not use this file.")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise FetchError(
+                f"{archive} holds {member.filename!r}, a link, which may lead anywhere. Do not use this file."
+            )
+    size, packed = sum(member.file_size for member in members), archive.stat().st_size
+    if size > MOST_PACKED * packed:
+        raise FetchError(
+            f"{archive} has {packed} bytes, and would become {size}: more than {MOST_PACKED} times as many, which no "
+            "pictures do. Do not use this file."
+        )
+    if size > (free := shutil.disk_usage(folder).free):
+        raise FetchError(
+            f"{archive} holds {size / 1e6:.0f} MB, and the disk of {folder} has room for {free / 1e6:.0f} MB. Make "
+            "room, or fetch into another folder: --root FOLDER"
+        )
 
 
 def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
@@ -284,12 +318,13 @@ def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
         sha256: the checksum, as 64 hexadecimal digits.
 
     Raises:
-        FetchError: if no source gives the file.
+        FetchError: if no source gives the file, or its bytes cannot be written.
+        OSError: if nothing can be written there at all.
     """
     path = Path(path)
     if path.is_file() and checksum(path) == sha256:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    resources.check_writable(path)
     part = path.with_name(f"{path.name}.part")
     tried = []
     for source in sources:
@@ -298,6 +333,8 @@ def fetch(path: str | os.PathLike, sources: Sequence[str], sha256: str) -> Path:
             resources.replace(part, path)
             return path
         except (OSError, http.client.HTTPException) as error:
+            if getattr(error, "errno", None) in NOT_WRITABLE:
+                raise FetchError(str(resources.write_error(part, error))) from error
             tried.append(f"  {source}: {error}")
     raise FetchError(
         "\n".join([f"{path.name} could not be fetched. Tried:", *tried])

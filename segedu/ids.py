@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import operator
+import struct
+import tokenize
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +16,12 @@ from PIL import Image, ImageFile
 
 # What no map holds: the lowest int64. It stands for “nothing is ignored”.
 NOTHING = -(2**63)
+
+# What Pillow and numpy raise for files that are damaged, cut short, closed, made by hand, or too large.
+DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, AssertionError, AttributeError, LookupError, TypeError, OverflowError,
+    MemoryError, struct.error, zlib.error, tokenize.TokenError, Image.DecompressionBombError,
+)  # fmt: skip
 
 # Pillow stretches grey of 2 and 4 bits to 0…255; divided by this the values are the stored ones again.
 STRETCHED = {"L;2": 85, "L;4": 17}
@@ -147,7 +156,7 @@ def how_stored(picture: Image.Image) -> tuple[str, int | None]:
             with Image.open(picture.filename) as again:
                 same = (again.size, again.mode, again.format) == (picture.size, picture.mode, picture.format)
                 return how_stored(again) if same and again.tile else ("", None)
-        except (AttributeError, OSError, SyntaxError, ValueError):  # no file, or one without a name
+        except DAMAGE:  # no file, or one without a name
             return "", None
     how = picture.tile[0][3]
     highest = how[1] if picture.format == "PPM" and isinstance(how, tuple) and len(how) == 2 else None
@@ -175,7 +184,7 @@ def _of_picture(picture: Image.Image, name: str | None) -> np.ndarray:
     stored, highest = how_stored(picture)
     try:
         picture.load()
-    except (AssertionError, AttributeError, OSError, SyntaxError, ValueError) as error:
+    except DAMAGE as error:
         cure = "Call picture.load() before its file is closed, or copy it again."
         raise MaskError(f"{subject(name)} is a PIL picture that cannot be read ({error}). {cure}") from error
     if not stored and isinstance(picture, ImageFile.ImageFile) and picture.mode == "L":

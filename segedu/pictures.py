@@ -9,12 +9,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from segedu.ids import DAMAGE
 from segedu.inputs import check_plain, check_unit_range, native
 from segedu.labels import ArrayLike
-
-# What Pillow raises for files that are damaged, cut short, closed or too large.
-DAMAGE = (OSError, SyntaxError, ValueError, AssertionError, AttributeError, Image.DecompressionBombError)
-
 
 # What a picture may be given as.
 PictureLike = str | os.PathLike | Image.Image | ArrayLike
@@ -31,6 +28,7 @@ class Picture:
 
     def __init__(self, image: PictureLike, channels: int = 3):
         self.pixels, self.channels = picture_pixels(image, channels), channels
+        self.name = f"{image}: a picture" if isinstance(image, (str, os.PathLike)) else "A picture"  # in sentences
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,10 +42,11 @@ class Picture:
             rows: indices, which may repeat; None: all rows and columns.
             columns: indices, which may repeat.
         """
-        pixels = self.pixels
-        if rows is not None:
-            pixels = pixels[:, rows[:, None], columns]
-        return _in_channels(_to_unit_range(_copied(pixels)), self.channels)
+        return _in_channels(_to_unit_range(_copied(self._stored(rows, columns)), self.name), self.channels)
+
+    def _stored(self, rows: np.ndarray | None, columns: np.ndarray | None) -> np.ndarray | torch.Tensor:
+        """(C, rows, columns) as they are."""
+        return self.pixels if rows is None else self.pixels[:, rows[:, None], columns]
 
 
 def picture_tensor(image: PictureLike, *, channels: int = 3) -> torch.Tensor:
@@ -160,7 +159,10 @@ def _decoded(picture: Image.Image, name: str) -> np.ndarray:
             f"{name} holds {pages} pages or frames; this function takes one picture. Choose it: "
             "picture = Image.open(path); picture.seek(0); picture = picture.copy()"
         )
-    picture = ImageOps.exif_transpose(picture)
+    try:
+        picture = ImageOps.exif_transpose(picture)
+    except DAMAGE as error:
+        raise _unreadable(name, error) from error
     if picture.mode.startswith("I;16"):  # of either byte order
         return np.array(picture).astype(np.uint16)
     # Pillow would clip the values of I and F, not scale them
@@ -196,15 +198,15 @@ def _in_channels(picture: torch.Tensor, channels: int) -> torch.Tensor:
     )
 
 
-def _to_unit_range(image: torch.Tensor) -> torch.Tensor:
+def _to_unit_range(image: torch.Tensor, name: str) -> torch.Tensor:
     if image.dtype == torch.bool:
         return image.float()
     if image.dtype in (torch.uint8, torch.uint16):
         return image.float() / torch.iinfo(image.dtype).max
     if not image.is_floating_point():
         raise TypeError(
-            f"A picture of integers must be uint8 or uint16, got {image.dtype}. If its values are 0…255, change the "
+            f"{name} of integers must be uint8 or uint16, got {image.dtype}. If its values are 0…255, change the "
             "type to uint8; else divide it by the largest value that it can have, the same for all pictures."
         )
-    check_unit_range(image, "A picture of floats must lie in")
+    check_unit_range(image, f"{name} of floats must lie in")
     return image.float()

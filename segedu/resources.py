@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Sized
 from pathlib import Path
@@ -12,6 +14,21 @@ from pathlib import Path
 import torch
 
 _PACKAGE = Path(__file__).resolve().parent
+_UNFINISHED = r"\.unfinished-[0-9a-f]{8}-"  # how the names of atomic_write's temporary files begin
+
+# What keeps a file from being written, and the way out of it.
+_WAYS_OUT = {
+    errno.ENOSPC: "Make room on that disk, or name a place on another one",
+    errno.EDQUOT: "Make room on that disk, or name a place on another one",
+    errno.EFBIG: "This system lets no program write so large a file there; name a place on another disk",
+    errno.EACCES: "Nothing may be written there; name another folder",
+    errno.EPERM: "Nothing may be written there; name another folder",
+    errno.EROFS: "Nothing may be written there; name another folder",
+    errno.EEXIST: "Where its folder should be there is a file; name another folder",
+    errno.ENOTDIR: "Where its folder should be there is a file; name another folder",
+    errno.EISDIR: "There is a folder of this name; name a file in it",
+    errno.ENAMETOOLONG: "Give it a shorter name",
+}
 
 
 def data_path(*parts: str) -> Path:
@@ -92,19 +109,86 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     Args:
         path: of the file.
 
+    Raises:
+        OSError: of the kind that the system raised, as a sentence, where nothing can be written:
+            a full disk, a folder that may only be read, a file where a folder should be.
+
     Example:
         with atomic_write("net.bin") as temporary:
             save(temporary)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile's: its files can be read by their owner only, and a class shares one folder of weights and data.
     temporary = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         replace(temporary, path)
+    except OSError as error:
+        if not _is_of_writing(error, path):
+            raise
+        raise write_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that was never there
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Nothing, where a file can be written at `path`; before an hour of work, not after it. Lesson 04.
+
+    Args:
+        path: of the file; its folder is made if need be, a file that is there stays as it is.
+
+    Raises:
+        OSError: as atomic_write does.
+    """
+    with contextlib.suppress(_Untouched), atomic_write(path) as temporary:
+        temporary.touch()
+        raise _Untouched
+
+
+class _Untouched(Exception):
+    """Ends the block of atomic_write, which then writes nothing."""
+
+
+def remove_unfinished(path: str | os.PathLike) -> None:
+    """Nothing; removes what an atomic_write of `path` left whose process was killed. Lesson 04.
+
+    Only for who knows that no other process writes there at this moment.
+
+    Args:
+        path: of the file, which stays.
+    """
+    path = Path(path)
+    for other in path.parent.iterdir() if path.parent.is_dir() else []:
+        if re.fullmatch(_UNFINISHED + re.escape(path.name), other.name):
+            with contextlib.suppress(OSError):
+                other.unlink()
+
+
+def write_error(path: str | os.PathLike, error: OSError) -> OSError:
+    """The same kind of error as a sentence: what kept which file from being written. Lesson 04.
+
+    Args:
+        path: of the file.
+        error: what the system raised.
+    """
+    stands = " What stood there before stands there still." if Path(path).is_file() else ""
+    way_out = _WAYS_OUT.get(error.errno, "Name another place")
+    sentence = type(error)(f"{path} could not be written ({error.strerror or error}). {way_out}.{stands}")
+    sentence.errno = error.errno
+    return sentence
+
+
+def _is_of_writing(error: OSError, path: Path) -> bool:
+    """Whether the system, or Pillow for it, raised this for the file at `path`; else it has a sentence of its own."""
+    if error.errno is None:
+        return str(error).startswith("encoder error")
+    if error.filename is None:
+        return True
+    named = Path(str(error.filename))
+    is_temporary = named.parent == path.parent and re.fullmatch(_UNFINISHED + re.escape(path.name), named.name)
+    return named in (path, *path.parents) or bool(is_temporary)
 
 
 def replace(temporary: Path, path: Path) -> None:

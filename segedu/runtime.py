@@ -16,10 +16,14 @@ LEAST_SCALE = 2.0**-20  # of gradients in float16: from here on, even sums over 
 
 
 def device() -> torch.device:
-    """The best device at hand: cuda, then mps (Apple), then cpu. Lesson 04."""
+    """The best device at hand: cuda, then mps (Apple), then cpu. Lesson 04.
+
+    Not mps for several processes together, whose numbers torch does not carry there.
+    """
     if torch.cuda.is_available():
         return torch.device("cuda")
-    if torch.backends.mps.is_available():
+    several = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if torch.backends.mps.is_available() and not several:
         return torch.device("mps")
     return torch.device("cpu")
 

@@ -120,12 +120,13 @@ def _signpost(exercises: Path) -> str:
 def _rows(notebooks: Path) -> str:
     """A row of README's table for each lesson: its title, and where it can be opened."""
     place, rows = publish.repository().removeprefix(GITHUB), []
-    for path in sorted(notebooks.glob("*.ipynb")):
+    for path in [*sorted(notebooks.glob("*.ipynb")), *sorted(notebooks.glob("ko/*.ipynb"))]:
         source = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
         title = "".join(source).partition("\n")[0].lstrip("# ")
-        file = f"{place}/blob/{BRANCH}/notebooks/{path.name}"
+        name = path.relative_to(notebooks).as_posix()
+        file = f"{place}/blob/{BRANCH}/notebooks/{name}"
         links = f"[Colab](https://colab.research.google.com/github/{file}) · [Kaggle]({kaggle(file)})"
-        rows.append(f"| [{title}](notebooks/{path.name}) | {links} |")
+        rows.append(f"| [{title}](notebooks/{name}) | {links} |")
     return "\n".join(rows)
 
 

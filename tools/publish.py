@@ -37,7 +37,7 @@ NOTE_IN_KOREAN = """\
 
 """
 NOTES = {"README.md": NOTE, "README.ko.md": NOTE_IN_KOREAN}
-PACKAGED = ["segedu", "data", "pyproject.toml", "README.md", "LICENSE"]  # what a wheel is made of
+PACKAGED = ["segedu", "data", "pyproject.toml", "README.md", "LICENSE", "LICENSE-CC-BY-4.0"]  # what a wheel is made of
 ABSENT = 'if importlib.util.find_spec("segedu") is None:'  # below this line, the set-up cell gets segedu
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import warnings
 
 import numpy as np
 import torch
 
+from segedu import distributed
 from segedu.commands.saved import named_model, side_of
 from segedu.datasets import PictureFolder
 from segedu.metrics import ConfusionMatrix
@@ -38,12 +41,22 @@ def add_to(commands) -> None:
     command.set_defaults(run=run)
 
 
+@distributed.told_once()
 def run(options: argparse.Namespace) -> int:
     """Print the table. 0."""
     model = named_model(options.model)
     side = options.side or side_of(options.model)
-    data = PictureFolder(options.folder, labels=model.labels, max_side=side, split=options.split, group=options.group)
-    of_picture = torch.stack([evaluate(model, [data[index]]).counts for index in range(len(data))])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        data = PictureFolder(
+            options.folder, labels=model.labels, max_side=side, split=options.split, group=options.group
+        )
+    for sentence in dict.fromkeys(str(warning.message) for warning in told) if distributed.is_first() else ():
+        print(sentence, file=sys.stderr)  # --json leaves nothing but JSON on stdout
+    mine = distributed.share(range(len(data)))
+    with distributed.apart():  # picture by picture, each process its share
+        counts = [evaluate(model, [data[index]]).counts for index in mine]
+    of_picture = torch.stack(distributed.all_items(counts))
     scores = table(of_picture, model.labels.names)
     if options.json:
         print(json.dumps({"pictures": len(data), **scores}, indent=1))

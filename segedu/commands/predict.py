@@ -11,26 +11,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segedu import runtime
+from segedu import distributed, runtime
 from segedu.commands.saved import named_model, side_of
+from segedu.commands.windows import made_smaller, predict_by_windows
 from segedu.datasets.files import smaller
 from segedu.datasets.folder_layout import READ, page_count, stem
 from segedu.datasets.folder_truth import upright_colours
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.labels import LabelTable
 from segedu.masks import to_rle, write_mask
-from segedu.resources import atomic_write
+from segedu.resources import atomic_write, check_writable
 
 WHOLE = 1_500_000  # pixels that are looked at at once; larger pictures tile by tile
 TILE = 1024
-OVERLAY = 1600  # longer side of an overlay
 _HELP = """
 PICTURE is a file, a folder, or a pattern such as 'photos/*.jpg'. For each, --out gets
   NAME.png           the class ids, a palette PNG that segedu.masks.read_mask reads back
   NAME_overlay.jpg   the classes over the picture, to look at
   NAME_confidence.png  with --confidence: grey, 255 where the network is sure
   NAME_ids.png       with --objects: the ids of objects, 16 bits; and objects.json (COCO), objects.csv
-A file is written wholly or not at all. Of a TIFF of several pages each page is a picture.
+With --windows, for pictures larger than memory, NAME.tif in the place of NAME.png: a TIFF is read and
+written window by window, at its own size.
+A file is written wholly or not at all. Of a file of several pages or frames each is a picture.
 """
 
 
@@ -49,26 +51,38 @@ def add_to(commands) -> None:
     command.add_argument("--confidence", action="store_true", help="how sure the network is, too")
     command.add_argument("--side", type=int, help="longer side at which the network looks; default: as in training")
     command.add_argument("--tile", type=int, help="pixels a side that are looked at at once; default: by size")
+    command.add_argument("--windows", action="store_true", help="window by window, for pictures larger than memory")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the files of each picture. 0; 1 where some pictures could not be read, which is told."""
+    if options.windows and (options.objects or options.confidence or options.side):
+        raise ValueError(
+            "--windows gives class ids at the picture's own size; leave out --objects, --confidence, --side."
+        )
     model, out = named_model(options.model), Path(options.out)
     labels = model.labels
     files = found(options.pictures)
     side = options.side or side_of(options.model)
     names = _names(files, out)
+    check_writable(out / "picture.png")
     model = model.to(runtime.device())
-    sizes, objects, failed = {}, [], []
-    for number, (name, (path, page)) in enumerate(names.items(), 1):
+    sizes, objects, failed = [], [], []
+    for number, (name, (path, page)) in distributed.share(list(enumerate(names.items(), 1))):
         try:
-            picture = upright_colours(path, page)
+            if not options.windows:
+                picture = upright_colours(path, page)
+            else:
+                picture, mask = predict_by_windows(model, path, page, out / f"{name}.tif", options.tile or TILE)
         except (OSError, ValueError) as error:
             failed.append(str(error))
             print(f"{number} of {len(names)}: {error}")
             continue
         print(f"{number} of {len(names)}: {path}" + ("" if page is None else f", page {page + 1}"), flush=True)
+        if options.windows:
+            _write(out / f"{name}_overlay.jpg", _overlay(picture, mask, labels), quality=90)
+            continue
         small = smaller(picture.shape[:2], side)
         seen = (
             picture
@@ -79,10 +93,11 @@ def run(options: argparse.Namespace) -> int:
         if options.objects:
             parts = instance_segmentation(model, seen, tile=tile, return_scores=True)
             ids = _enlarged(parts.ids, picture.shape[:2])
-            sizes[f"{name}{path.suffix}"] = ids.shape
+            sizes.append((f"{name}{path.suffix}", ids.shape))
             objects += _described(ids, parts, labels, f"{name}{path.suffix}")
             _write(out / f"{name}_ids.png", Image.fromarray(_sixteen_bits(ids, path)))
-        mask, confidence = semantic_segmentation(model, seen, tile=tile, return_confidence=True)
+        answer = semantic_segmentation(model, seen, tile=tile, return_confidence=options.confidence)
+        mask, confidence = answer if options.confidence else (answer, None)
         mask = _enlarged(mask, picture.shape[:2])
         write_mask(out / f"{name}.png", mask, labels)
         _write(out / f"{name}_overlay.jpg", _overlay(picture, mask, labels), quality=90)
@@ -90,9 +105,11 @@ def run(options: argparse.Namespace) -> int:
             np.rint(np.multiply(confidence, 255, out=confidence), out=confidence)  # in place: it may be large
             grey = _enlarged(confidence.astype(np.uint8), picture.shape[:2])
             _write(out / f"{name}_confidence.png", Image.fromarray(grey))
-    if options.objects:
-        _write_objects(out, sizes, objects, labels)
-    print(f"{len(names) - len(failed)} pictures: {out}")
+    sizes, objects, failed = map(distributed.all_items, (sizes, objects, failed))
+    if distributed.is_first():
+        if options.objects:
+            _write_objects(out, dict(sizes), objects, labels)
+        print(f"{len(names) - len(failed)} pictures: {out}")
     return 1 if failed else 0
 
 
@@ -135,11 +152,9 @@ def _names(files: list[Path], out: Path) -> dict[str, tuple[Path, int | None]]:
 
 
 def _pages(path: Path) -> int:
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return 1
     try:
         return page_count(path)
-    except (OSError, SyntaxError, ValueError):  # told when it is read
+    except OSError:  # told when it is read
         return 1
 
 
@@ -157,10 +172,8 @@ def _sixteen_bits(ids: np.ndarray, path: Path) -> np.ndarray:
 
 def _overlay(picture: np.ndarray, mask: np.ndarray, labels: LabelTable) -> Image.Image:
     """Half picture, half classes; what is class 0 stays the picture."""
-    size = smaller(picture.shape[:2], OVERLAY)
+    picture, mask = made_smaller(picture, mask)
     base = Image.fromarray(picture)
-    if size is not None:
-        base, mask = base.resize(size[::-1], Image.Resampling.BILINEAR), _enlarged(mask, size)
     mixed = Image.blend(base, Image.fromarray(labels.palette[mask]), 0.5)
     return Image.composite(mixed, base, Image.fromarray(mask > 0))
 

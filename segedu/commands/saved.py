@@ -24,4 +24,4 @@ def side_of(path_or_name: str) -> int | None:
     except (OSError, ValueError):  # a shipped name: trained on pictures of one size
         return None
     side = header["notes"].get("side")
-    return side if isinstance(side, int) and side > 0 else None
+    return side if type(side) is int and side > 0 else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import ConcatDataset
 
-from segedu import models, resources, runtime, transforms
+from segedu import distributed, models, resources, runtime, transforms
 from segedu.datasets import PictureFolder
 from segedu.training import evaluate, fit, save
 
@@ -30,6 +30,7 @@ holds the weights that were best there. Ctrl-C ends early and keeps what was lea
 
   segedu train leaves --minutes 5 --out leaves.safetensors
   segedu predict leaves.safetensors photos/*.jpg --out found
+  torchrun --standalone --nproc-per-node=2 -m segedu train leaves --out leaves.safetensors  (two processes)
 """
 
 
@@ -53,7 +54,7 @@ def add_to(commands) -> None:
     budget.add_argument("--steps", type=int, help="or how many batches")
     budget.add_argument("--epochs", type=float, help="or how many passes over the pictures")
     command.add_argument("--side", type=int, default=512, help="longer side of the pictures in pixels; default: 512")
-    command.add_argument("--batch-size", type=int, default=8, help="pictures a step; default: 8")
+    command.add_argument("--batch-size", type=int, default=8, help="pictures a step, of all processes; default: 8")
     command.add_argument("--learning-rate", type=float, default=3e-3, help="of the first step; default: 0.003")
     command.add_argument("--group", metavar="REGEX", help="pictures whose names share this stay together: 'film\\d+'")
     command.add_argument("--plain", action="store_true", help="no random scaling, mirroring, colours")
@@ -63,6 +64,7 @@ def add_to(commands) -> None:
     command.set_defaults(run=run)
 
 
+@distributed.told_once()
 def run(options: argparse.Namespace) -> int:
     """Train, save, draw the curves. 0; 130 where Ctrl-C ended it early."""
     out = Path(options.out)
@@ -71,6 +73,12 @@ def run(options: argparse.Namespace) -> int:
     unfinished = out.with_suffix(".unfinished.safetensors")
     if out.exists() and not options.resume:
         raise FileExistsError(f"{out} is there already. Take another name, or move it away.")
+    if out.exists() and not unfinished.exists():
+        print(f"{out} is finished: nothing is left to go on with. To train anew, take another name.")
+        return 0
+    for path in (out, out.with_suffix(".png")):
+        resources.remove_unfinished(path)  # what a run that was killed has left
+    resources.check_writable(out)
     if options.pretrained and not options.backbone:
         raise ValueError("--pretrained needs --backbone: the networks of this course start from nothing.")
     train, val = _data(options)
@@ -92,13 +100,15 @@ def run(options: argparse.Namespace) -> int:
         learning_rate=options.learning_rate, precision=options.precision, seed=options.seed,
         checkpoint=unfinished, resume=options.resume,
     )  # fmt: skip
-    save(out, model, labels=labels, notes={"side": options.side, "steps": len(history.loss)})
-    _draw(history, out.with_suffix(".png"))
+    if distributed.is_first():
+        save(out, model, labels=labels, notes={"side": options.side, "steps": len(history.loss)})
+        _draw(history, out.with_suffix(".png"))
     _tell(history, model, val, out)
     if history.interrupted:
         print(f"Stopped early. To go on: the same command with --resume (the state is in {unfinished}).")
         return 130
-    unfinished.unlink(missing_ok=True)
+    if distributed.is_first():
+        unfinished.unlink(missing_ok=True)
     return 0
 
 

@@ -49,7 +49,7 @@ def dense_crf(
     Args:
         probabilities: (C, H, W) float in 0…1, at least 1e-5 of which is taken. A pixel's sum need
             not be 1: it is divided by it.
-        image: (H, W, 3) uint8, the picture of these probabilities; a warning if no value is above 1.
+        image: (H, W, 3) uint8, the picture of these probabilities; all black, it is told.
         iterations: of mean field, 0 or more.
         spatial_sigma: of the kernel that knows places only, which removes specks; in pixels.
         spatial_weight: of that kernel; 0 leaves it out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import io
 import json
 from dataclasses import dataclass, field
@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segedu.ids import MaskError
+from segedu.ids import DAMAGE, MaskError
 from segedu.masks import from_polygons, from_rle
 
+# What Python raises for JSON that is built in another way than is thought.
+NOT_BUILT_SO = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 BACKGROUND_NAMES = ("background", "_background_")
 IGNORED_NAMES = ("__ignore__", "ignore", "void")
 
@@ -78,7 +80,7 @@ class Drawing:
             inside = np.zeros(size, bool) if shape.pixels is None else shape.pixels(size)
             for points in shape.parts:
                 inside |= from_polygons([(1, points)], size) == 1
-        except ValueError as error:
+        except NOT_BUILT_SO as error:
             raise MaskError(f"{self.path}, an object of {shape.name!r}: {error}") from error
         return inside
 
@@ -89,6 +91,22 @@ def read_json(path: Path):
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise MaskError(f"{path} is no JSON ({error}). Was it cut short? Export it again.") from error
+
+
+@contextlib.contextmanager
+def _form_named(path: Path, tool: str):
+    """A `with` block in which what is not built as this tool builds it becomes a MaskError that names the file."""
+    try:
+        yield
+    except MaskError:
+        raise
+    except NOT_BUILT_SO as error:
+        raise MaskError(f"{path} is not built as {tool} builds its files ({error}). Export it again.") from error
+
+
+def _size_of(height, width) -> tuple[int, int] | None:
+    """(height, width) as a file says it; None where it does not."""
+    return (int(height), int(width)) if all(isinstance(side, int | float) for side in (height, width)) else None
 
 
 def is_labelme(value) -> bool:
@@ -108,13 +126,20 @@ def labelme(path: Path, value: dict) -> Drawing:
 
     Raises MaskError for shapes that enclose nothing (points and lines) or have no name.
     """
+    with _form_named(path, "LabelMe"):
+        size = _size_of(value.get("imageHeight"), value.get("imageWidth"))
+        return Drawing(path, _labelme_shapes(path, value), size, value.get("imagePath"), upright=True)
+
+
+def _labelme_shapes(path: Path, value: dict) -> list[Shape]:
     shapes = []
     for number, given in enumerate(value["shapes"]):
         where = f"{path}, shape {number}"
         if not isinstance(given, dict) or not isinstance(given.get("label"), str) or not given["label"].strip():
             raise MaskError(f"{where} has no label; give each outline the name of its class.")
         kind, points, name = given.get("shape_type") or "polygon", given.get("points"), given["label"].strip()
-        shape = Shape(name, group=given.get("group_id"))
+        group = given.get("group_id")
+        shape = Shape(name, group=None if group is None else str(group))
         try:
             points = np.asarray(points, float).reshape(-1, 2)
         except (TypeError, ValueError):
@@ -138,16 +163,14 @@ def labelme(path: Path, value: dict) -> Drawing:
                 f"{where} ({name!r}) is a {kind}, which encloses no pixel. Draw a polygon, or take the shape away."
             )
         shapes.append(shape)
-    size = (value.get("imageHeight"), value.get("imageWidth"))
-    size = tuple(map(int, size)) if all(isinstance(side, int | float) for side in size) else None
-    return Drawing(path, shapes, size, value.get("imagePath"), upright=True)
+    return shapes
 
 
 def _small_mask(text, box: np.ndarray, where: str):
     """LabelMe's shape "mask": a PNG as text, that stands in the picture at its box."""
     try:
         small = np.array(Image.open(io.BytesIO(base64.b64decode(text, validate=True))).convert("L")) > 0
-    except (TypeError, ValueError, OSError, SyntaxError, binascii.Error) as error:
+    except DAMAGE as error:
         raise MaskError(f"{where} is a mask that cannot be read ({error}). Draw it again.") from error
     left, top = box[0].round().astype(int).tolist()
 
@@ -167,21 +190,21 @@ def coco(path: Path, value: dict) -> tuple[list[str], dict[str, Drawing]]:
 
     Raises MaskError for annotations of a picture or category that is not listed, and for those without an outline.
     """
-    categories = {entry.get("id"): str(entry.get("name")) for entry in value.get("categories") or []}
-    drawings = {}
-    for entry in value["images"]:
-        size = (entry.get("height"), entry.get("width"))
-        size = tuple(map(int, size)) if all(isinstance(side, int | float) for side in size) else None
-        drawings[entry.get("id")] = Drawing(path, [], size, str(entry.get("file_name")))
-    for given in value["annotations"]:
-        where = f"{path}, annotation {given.get('id')}"
-        if given.get("image_id") not in drawings:
-            raise MaskError(f"{where} is of picture {given.get('image_id')!r}, which the file does not list.")
-        if given.get("category_id") not in categories:
-            raise MaskError(f"{where} is of category {given.get('category_id')!r}, which the file does not list.")
-        drawings[given["image_id"]].shapes.append(_coco_shape(given, categories[given["category_id"]], where))
-    names = [categories[number] for number in sorted(categories)]
-    return names, {drawing.picture: drawing for drawing in drawings.values()}
+    with _form_named(path, "COCO"):
+        categories = {entry.get("id"): str(entry.get("name")) for entry in value.get("categories") or []}
+        drawings = {}
+        for entry in value["images"]:
+            size = _size_of(entry.get("height"), entry.get("width"))
+            drawings[entry.get("id")] = Drawing(path, [], size, str(entry.get("file_name")))
+        for given in value["annotations"]:
+            where = f"{path}, annotation {given.get('id')}"
+            if given.get("image_id") not in drawings:
+                raise MaskError(f"{where} is of picture {given.get('image_id')!r}, which the file does not list.")
+            if given.get("category_id") not in categories:
+                raise MaskError(f"{where} is of category {given.get('category_id')!r}, which the file does not list.")
+            drawings[given["image_id"]].shapes.append(_coco_shape(given, categories[given["category_id"]], where))
+        names = [categories[number] for number in sorted(categories)]
+        return names, {drawing.picture: drawing for drawing in drawings.values()}
 
 
 def _coco_shape(given: dict, name: str, where: str) -> Shape:
@@ -206,9 +229,9 @@ def _coco_shape(given: dict, name: str, where: str) -> Shape:
 
 def _run_lengths(rle: dict):
     def pixels(size: tuple[int, int]) -> np.ndarray:
-        inside = from_rle(rle)
-        if inside.shape != tuple(size):
-            raise MaskError(f"its run lengths fill {inside.shape[0]} × {inside.shape[1]}, not {size[0]} × {size[1]}.")
-        return inside
+        claimed = rle.get("size")
+        if claimed is not None and list(claimed) != list(size):  # before they are filled: they may say any size
+            raise MaskError(f"its run lengths fill {' × '.join(map(str, claimed))}, not {size[0]} × {size[1]}.")
+        return from_rle(rle)
 
     return pixels

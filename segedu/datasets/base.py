@@ -36,6 +36,7 @@ class SegmentationDataset(Dataset):
     Raises:
         IndexError: for an index outside −len … len − 1.
         TypeError: for an index that is no whole number.
+        FileNotFoundError: for a picture that has vanished since.
     """
 
     labels: LabelTable
@@ -58,7 +59,13 @@ class SegmentationDataset(Dataset):
             raise IndexError(f"{type(self).__name__} has {len(self)} pictures; there is no picture {index}.")
         index %= len(self)
         if index not in self._kept:
-            self._kept[index] = self._read(index)
+            try:
+                self._kept[index] = self._read(index)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(
+                    f"{error.filename} was there when this {type(self).__name__} was made, and is gone. Bring it back, "
+                    "or make the data set anew; a training with checkpoint= goes on with resume=True."
+                ) from error
         image, mask, *objects = self._kept[index]
         sample = (
             tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1).float() / 255),

@@ -95,7 +95,7 @@ def _opened(path: Path, fetch_hint: str) -> Decoded:
     """The picture of a file, read to its end. fetch_hint, errors: as in read_grey."""
     try:
         return decoded(path)
-    except (OSError, SyntaxError) as error:  # Pillow raises either for a file cut short, and names no file
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow raises any of them, and names no file
         raise OSError(f"{path} cannot be read as a picture ({error}). Bring it again: {fetch_hint}") from error
 
 

@@ -148,6 +148,7 @@ class PictureFolder(SegmentationDataset):
         check_choice("PictureFolder", "split", split, SPLITS)
         part = copy.copy(self)
         part.transform = transform
+        part._kept = {}  # its place 0 is another picture than the whole's
         if self._divided:
             part._pairs = [pair for pair in self._pairs if pair.name.startswith(f"{split}/")]
             if not part._pairs:
@@ -222,7 +223,8 @@ def _group_of(name: str, pattern: str) -> str:
 
 def _listed(path: Path, pairs: list[Pair]) -> list[Pair]:
     of_name = {pair.name: pair for pair in pairs}
-    wanted = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = path.read_bytes().decode("utf-8-sig", "replace")
+    wanted = [line.strip() for line in text.splitlines() if line.strip()]
     names = [line if line in of_name else stem(Path(line.split()[0].replace("\\", "/"))) for line in wanted]
     lacking = [name for name in names if name not in of_name]
     if lacking:

@@ -12,7 +12,7 @@ from PIL import Image
 from segedu.datasets.annotations import Drawing, coco, is_coco, is_labelme, labelme, read_json
 from segedu.datasets.legends import find_legend
 from segedu.download import PICTURE_SUFFIXES
-from segedu.ids import MaskError
+from segedu.ids import DAMAGE, MaskError
 
 PICTURES = ("images", "image", "pictures", "imgs", "img", "jpegimages", "photos")
 MASKS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass", "groundtruth", "gt", "instances")
@@ -339,7 +339,7 @@ def _add(found: Layout, name: str, picture: Path, truth) -> None:
     try:
         pages = page_count(picture)
         of_mask = page_count(truth.path) if isinstance(truth, MaskFile) else pages
-    except (OSError, SyntaxError, ValueError) as error:
+    except OSError as error:
         found.problems.append(f"{picture} or its mask cannot be opened ({error}). Copy it again, or export it as PNG.")
         return
     if pages != of_mask:
@@ -358,8 +358,15 @@ def _add(found: Layout, name: str, picture: Path, truth) -> None:
 
 
 def page_count(path: Path) -> int:
-    """How many pictures the file holds; a camera's MPO holds the photograph and a preview."""
-    if path.suffix.lower() not in (".tif", ".tiff", ".gif", ".webp"):
+    """How many pictures the file holds; a camera's MPO holds the photograph and a preview. OSError if damaged."""
+    if path.suffix.lower() not in (".tif", ".tiff", ".gif", ".webp", ".png"):
         return 1
-    with Image.open(path) as picture:
-        return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    try:
+        with Image.open(path) as picture:
+            return 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    except DAMAGE as error:
+        if path.suffix.lower() == ".png":  # told when it is read
+            return 1
+        if isinstance(error, OSError):
+            raise
+        raise OSError(f"{type(error).__name__}: {error}") from error

@@ -17,6 +17,7 @@ from segedu.masks.check import as_bytes
 from segedu.masks.decoding import Decoded, decoded, stored_ids
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF's orientations that exchange height and width
+BAND = 1024  # rows
 UPRIGHT = ("segedu", "upright")  # what a PNG's text says of a mask that was painted over the upright picture
 
 
@@ -29,7 +30,14 @@ def upright_colours(path: Path, page: int | None = None) -> np.ndarray:
     """(H, W, 3) uint8 of a file's first picture, or of this page, upright; OSError or ValueError names the file."""
     file = _opened(path, page)
     check_depth(file, path)
-    return colours(ImageOps.exif_transpose(file.picture) if file.orientation > 1 else file.picture, path)
+    picture = ImageOps.exif_transpose(file.picture) if file.orientation > 1 else file.picture
+    height, width = picture.height, picture.width
+    if picture.mode != "RGB" or height <= BAND:
+        return colours(picture, path)
+    whole = np.empty((height, width, 3), np.uint8)  # band by band: at once Pillow makes three copies on the way
+    for top in range(0, height, BAND):
+        whole[top : top + BAND] = picture.crop((0, top, width, min(top + BAND, height)))
+    return whole
 
 
 def read_values(pair: Pair) -> np.ndarray | None:

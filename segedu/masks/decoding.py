@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from segedu.ids import MaskError, first_at, how_stored, stored_numbers
+from segedu.ids import DAMAGE, MaskError, first_at, how_stored, stored_numbers
 
 # Encodings that change values on saving: Pillow's names of formats, and of compressions within TIFF.
 LOSSY_FORMATS = {"JPEG": "JPEG", "MPO": "JPEG", "JPEG2000": "JPEG 2000", "AVIF": "AVIF"}
@@ -48,6 +48,11 @@ def decoded(path: Path, page: int | None = None) -> Decoded:
         file.seek(0)
         try:
             picture = Image.open(file)
+            pages = getattr(picture, "n_frames", 1)
+            picture.seek(page or 0)
+            stored, highest = how_stored(picture)
+            picture.load()
+            orientation = picture.getexif().get(ORIENTATION, 1)
         except UnidentifiedImageError:
             raise OSError(
                 f"Pillow knows no such form; it begins with {head[:16]!r}; a TIFF of 64 bits or several channels can "
@@ -55,11 +60,10 @@ def decoded(path: Path, page: int | None = None) -> Decoded:
             ) from None
         except Image.DecompressionBombError as error:
             raise OSError(f"{error} If you trust it: PIL.Image.MAX_IMAGE_PIXELS = None") from None
-        pages = getattr(picture, "n_frames", 1)
-        picture.seek(page or 0)
-        stored, highest = how_stored(picture)
-        picture.load()
-        orientation = picture.getexif().get(ORIENTATION, 1)
+        except (OSError, SyntaxError, ValueError, EOFError):
+            raise
+        except DAMAGE as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
     return Decoded(picture, stored, pages if page is None else 1, orientation, head, highest)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from segedu import resources
-from segedu.ids import MaskError, class_ids, first_at, subject
+from segedu.ids import DAMAGE, MaskError, class_ids, first_at, subject
 from segedu.labels import IGNORE_COLOUR, IGNORE_INDEX, ArrayLike, LabelTable
 from segedu.masks.check import as_bytes, check_values, several
 from segedu.masks.decoding import decoded, lossy_encoding, stored_ids
@@ -41,7 +41,7 @@ def read_mask(path: str | Path, labels: LabelTable) -> np.ndarray:
         raise MaskError(f"{path} is empty (0 bytes): its writing was interrupted. Copy or export the mask again.")
     if path.suffix.lower() == ".npy":
         with _damage_named(path):
-            stored = np.load(path, allow_pickle=False)
+            stored = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: its size is checked first
         return as_bytes(class_ids(stored, str(path)), str(path))
     with _damage_named(path):
         file = decoded(path)
@@ -165,7 +165,7 @@ def _damage_named(path: Path):
     """A `with` block whose decoding errors become a MaskError that names the file."""
     try:
         yield
-    except (OSError, SyntaxError, ValueError) as error:
+    except DAMAGE as error:
         raise MaskError(f"{path} is damaged, cut short or no mask file ({error}). Copy or export it again.") from error
 
 

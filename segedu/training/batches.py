@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Dataset
 
-from segedu import runtime
+from segedu import distributed, runtime
 from segedu.inputs import sample_of
 
 
@@ -84,21 +84,22 @@ def derive_seed(seed: int, number: int) -> int:
 
 
 def same_size_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images (N, C, H, W) and masks (N, H, W), in the order of the data set.
+    """Images (N, C, H, W) and masks (N, H, W), in the order of the data set: this process's share.
 
     Args:
         dataset: of (image, mask, …).
         batch_size: N at most; a batch ends where the next picture has another size.
     """
     images, masks = [], []
-    for index in range(len(dataset)):
+    for index in distributed.share(range(len(dataset))):
         image, mask = sample_of(dataset, index, parts=2)
         if images and (image.shape != images[0].shape or len(images) == batch_size):
             yield torch.stack(images), torch.stack(masks)
             images, masks = [], []
         images.append(image)
         masks.append(mask)
-    yield torch.stack(images), torch.stack(masks)
+    if images:
+        yield torch.stack(images), torch.stack(masks)
 
 
 # What these were called before they took torch's words: what was written for those names goes on working.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from segedu import distributed
 from segedu.inputs import positive, whole_number
 
 POLY_POWER = 0.9  # DeepLab, arXiv 1606.00915, section 4.1
@@ -51,8 +52,12 @@ class Budget:
         self.seconds_before, self.started = 0.0, time.perf_counter()
 
     def seconds(self) -> float:
-        """Wall time since `start`, and `seconds_before` of earlier runs."""
-        return self.seconds_before + time.perf_counter() - self.started
+        """Wall time since `start`, and `seconds_before` of earlier runs.
+
+        Where minutes are the budget, of the first process: all have to end at the same step.
+        """
+        seconds = self.seconds_before + time.perf_counter() - self.started
+        return seconds if self.minutes is None else distributed.from_first(seconds)
 
     def is_spent(self, step: int) -> bool:
         """Whether the training is at its end.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch.utils.data import Dataset
 
+from segedu import distributed
 from segedu.inputs import check_unit_range
 from segedu.labels import IGNORE_INDEX
 from segedu.training.batches import SeededBatchSampler
@@ -147,7 +148,7 @@ def _check_finite(became: str, batch: list[torch.Tensor], train: Dataset, step: 
     """Raise FloatingPointError, naming the sample, for a batch from which no finite loss can come."""
     how = {"batch_size": recipe["batch_size"], "seed": recipe["seed"]}
     drawn = next(iter(SeededBatchSampler(len(train), **how, first_step=step, steps=step + 1)))
-    for (_, index), *sample in zip(drawn, *batch, strict=True):
+    for (_, index), *sample in zip(distributed.share(drawn), *batch, strict=True):
         try:
             check_unit_range(sample[0], f"Picture {index} of the data set, as augmented, should be floats in")
         except ValueError as error:

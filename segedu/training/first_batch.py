@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from segedu import runtime
+from segedu import distributed, runtime
 from segedu.inference.tiles import is_unpadded
 from segedu.inputs import check_dataset, check_unit_range, collated, sample_of
 from segedu.labels import IGNORE_INDEX, LabelTable
@@ -195,7 +195,7 @@ def reader(
     if _is_ours(loss) and isinstance(logits, torch.Tensor):
         _check_sizes(logits, targets[0], images, own_size)
     if _is_ours(loss) or not targets[0].is_floating_point():  # else distances, or what a loss of one's own may want
-        _check_first_masks(targets[0], num_classes, getattr(train, "labels", None))
+        _check_first_masks(distributed.gathered(targets[0]), num_classes, getattr(train, "labels", None))
     return read
 
 
@@ -227,12 +227,22 @@ def as_float(output: object) -> object:
     Args:
         output: a tensor, or a tuple, list or dict of such, which keeps its type.
     """
+    return each_tensor(output, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+
+
+def each_tensor(output: object, change: Callable) -> object:
+    """The output with each tensor in it changed.
+
+    Args:
+        output: a tensor, or a tuple, list or dict of such, which keeps its type.
+        change: what becomes of a tensor.
+    """
     if isinstance(output, torch.Tensor):
-        return output.float() if output.is_floating_point() else output
+        return change(output)
     if isinstance(output, Mapping):
-        return type(output)(**{name: as_float(part) for name, part in output.items()})
+        return type(output)(**{name: each_tensor(part, change) for name, part in output.items()})
     if isinstance(output, (tuple, list)):
-        parts = [as_float(part) for part in output]
+        parts = [each_tensor(part, change) for part in output]
         return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
     return output
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from segedu import runtime
+from segedu import distributed, runtime
 from segedu.inference.semantic import evaluation_mode, predict_logits
 from segedu.inputs import check_dataset, check_unit_range, collated, positive, whole_number
 from segedu.losses import cross_entropy
 from segedu.metrics import ConfusionMatrix
 from segedu.models import outputs
-from segedu.training import each_step, first_batch
+from segedu.training import each_step, first_batch, together
 from segedu.training.batches import SeededBatchSampler, SeededDataset, derive_seed, same_size_batches
 from segedu.training.budget import Budget, quiet_if
 from segedu.training.history import History
@@ -47,7 +47,9 @@ def fit(
     """Train `model` on `train`; the model itself holds what was learnt. Lesson 04.
 
     Ctrl-C ends the training after the running step and keeps what was learnt. The model learns on
-    `runtime.device()`, and is afterwards on the device where it was before.
+    `runtime.device()`, and is afterwards on the device where it was before. Of several processes
+    (`distributed.processes`) each learns from its share of every batch, and their step is that of
+    one process to rounding, but for the chance of dropout.
 
     Args:
         model: parameters whose requires_grad is False stay as they are. A part that is in eval mode
@@ -68,7 +70,7 @@ def fit(
         optimizer: called as optimizer(parameters, lr=learning_rate).
         learning_rate: of the first step. It falls to 0 by the "poly" schedule,
             (1 − step/steps)^0.9.
-        batch_size: how many pictures each step learns from.
+        batch_size: how many pictures each step learns from, in all processes together.
         precision: "float32", "bfloat16", "float16" (its gradients scaled by torch's GradScaler,
             which leaves a step out where they overflow; slow on the CPU, not on mps), or "auto"
             for what `runtime.precision` says is fast here.
@@ -76,11 +78,12 @@ def fit(
             (seed, step, place) alone, so it does not depend on num_workers, and the caller's
             random state is as it was afterwards.
         num_workers: how many processes read pictures; 0 for none but this.
-        checkpoint: a file that is written after each epoch, at the end, and on Ctrl-C. One that
-            exists is refused, not overwritten, unless it is resumed.
+        checkpoint: a file that is written after each epoch, at the end, on Ctrl-C, and when
+            another process has ended. One that exists is refused, not overwritten, unless it is
+            resumed.
         resume: go on from `checkpoint`, if it exists, with the same numbers as if the training
-            had never stopped (same precision and thread count); another loss, optimiser, budget
-            or first batch is refused.
+            had never stopped (same precision and thread count; to rounding with another number of
+            processes); another loss, optimiser, budget or first batch is refused.
         progress: show a bar.
 
     Returns:
@@ -90,6 +93,7 @@ def fit(
         MaskError, TypeError, ValueError: as a sentence, if the first batch, the budget or the
             checkpoint is wrong.
         FileExistsError: for a `checkpoint` that is there already, without `resume`.
+        ConnectionError: if another process has ended.
         FloatingPointError: when the loss is no number any more (the batch is looked at for the
             cause), or when gradients overflow float16 however small they are made.
 
@@ -98,6 +102,7 @@ def fit(
     """
     seed, batch_size = whole_number(seed, "seed", 0), whole_number(batch_size, "batch_size", 1)
     learning_rate, num_workers = positive(learning_rate, "learning_rate"), whole_number(num_workers, "num_workers", 0)
+    distributed.check_enough(batch_size)
     first_batch.check_data(model, train, val)
     each_step.check_optimizer(optimizer)
     budget = Budget(steps, epochs, minutes, steps_per_epoch=math.ceil(len(train) / batch_size))
@@ -114,9 +119,12 @@ def fit(
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
         state = TrainingState(model, optimiser, schedule, scaler, budget, recipe, checkpoint)
         state.begin(resume, train)
+        distributed.check_same(state.step, f"{checkpoint} must be the same file in all processes; they find the steps")
+        learner = together.learner(model)  # the model; of several processes, what makes their gradients one
+        batches = SeededBatchSampler(len(train), batch_size, seed, first_step=state.step, steps=budget.steps)
         loader = DataLoader(
             SeededDataset(train),
-            batch_sampler=SeededBatchSampler(len(train), batch_size, seed, first_step=state.step, steps=budget.steps),
+            batch_sampler=map(distributed.share, batches),
             num_workers=num_workers,
             collate_fn=collated,
             generator=torch.Generator(),
@@ -127,19 +135,21 @@ def fit(
             training_mode(model),
             catch_ctrl_c() as stopped,
             progress_bar(budget.steps, state.step, progress) as show,
+            state.saved_if_lost(),
         ):
             for images, *targets in loader:
                 if read is None:
-                    first_batch.check_batch(images, targets, loss)
-                    state.remember([images, *targets])
-                runtime.seed_everything(derive_seed(seed, state.step))
+                    whole = [distributed.gathered(tensor) for tensor in (images, *targets)]
+                    first_batch.check_batch(whole[0], whole[1:], loss)
+                    state.remember(whole)
+                runtime.seed_everything(derive_seed(seed, state.step) + distributed.rank())
                 images, *targets = (tensor.to(device) for tensor in (images, *targets))
 
-                with runtime.autocast(precision), each_step.sizes_explained(images):
-                    output = model(outputs.as_input(model, images))
+                with runtime.autocast(precision), each_step.sizes_explained(images), together.shared_statistics():
+                    output = learner(outputs.as_input(model, images))
                 with each_step.void_explained(targets):
                     read = read or first_batch.reader(model, images, output, targets, loss, train)
-                    value = loss(read(output), *targets)
+                    value = together.loss_of_batch(loss, read(output), targets)
                 each_step.check_loss(value, [images, *targets], train, state.step, recipe)
 
                 optimiser.zero_grad()  # forget the gradient of the last step
@@ -149,7 +159,7 @@ def fit(
                 with quiet_if(not learnt):
                     schedule.step()  # lower the learning rate
 
-                state.record(value.item(), rate, len(images), skipped=not learnt)
+                state.record(value.item(), rate, batch_size, skipped=not learnt)
                 show(state.history)
                 spent = budget.is_spent(state.step)  # asked once: minutes may run out between two questions
                 if spent or budget.epoch_ends_at(state.step):
@@ -166,7 +176,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, batch_size: int = 16) -> Con
     """Count how the model's class maps of a whole data set agree with its masks. Lesson 04.
 
     The model works in eval mode without gradients, on the device where it is; its mode is put back
-    afterwards.
+    afterwards. Several processes share the pictures, and each gets the matrix of all.
 
     Args:
         model: as in semantic_segmentation; one with one output has two classes.
@@ -192,4 +202,4 @@ def evaluate(model: nn.Module, dataset: Dataset, *, batch_size: int = 16) -> Con
             first_batch.check_masks(masks, images, logits.shape[1])
             matrix = matrix or ConfusionMatrix(logits.shape[1])
             matrix.update(logits.argmax(1), masks)
-    return matrix
+    return together.whole_matrix(matrix)

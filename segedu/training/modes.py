@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
+from segedu import distributed
 from segedu.training.history import History
 
 
@@ -55,24 +56,33 @@ def catch_ctrl_c() -> Iterator[Callable[[], bool]]:
 
     So no step is cut in half. A second Ctrl-C stops at once.
 
+    Of several processes all stop as soon as one has the flag, after the same step. Their launcher
+    hands on Ctrl-C, or asks by SIGTERM, and ends those that are too slow: no second one is heard.
+
     Yields:
         A function that says whether the flag is set.
     """
-    requested = threading.Event()
+    requested, several = threading.Event(), distributed.size() > 1
 
     def ask(signum, frame):
-        if requested.is_set():
+        if requested.is_set() and not several:
             raise KeyboardInterrupt
         requested.set()
 
+    def stopped() -> bool:
+        if distributed.any_of(requested.is_set()):
+            requested.set()
+        return requested.is_set()
+
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield requested.is_set
+        yield stopped
         return
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in [signal.SIGINT] + [signal.SIGTERM] * several}
     try:
-        yield requested.is_set
+        yield stopped
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():  # what was handed to one process may still be on its way to others
+            signal.signal(number, signal.SIG_IGN if several and requested.is_set() else handler)
 
 
 @contextlib.contextmanager
@@ -89,7 +99,7 @@ def progress_bar(steps: int | None, done: int, shown: bool) -> Iterator[Callable
     """
     from tqdm.auto import tqdm  # here: in a notebook it imports ipywidgets, which `import segedu` must not
 
-    with tqdm(total=steps, initial=done, unit="step", disable=not shown) as bar:
+    with tqdm(total=steps, initial=done, unit="step", disable=not shown or not distributed.is_first()) as bar:
 
         def show(history: History) -> None:
             latest = {"loss": f"{history.loss[-1]:.3f}"}

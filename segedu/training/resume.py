@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from segedu import distributed, resources
 from segedu.metrics import ConfusionMatrix
 from segedu.training import checkpoints, first_batch, headers
 from segedu.training.budget import Budget
@@ -47,6 +50,7 @@ class TrainingState:
         self.history = History()
         self.best: dict[str, torch.Tensor] = {}
         self.first_batch: list[float] | None = None
+        self.buffers: dict[str, torch.Tensor] = {}
 
     @property
     def step(self) -> int:
@@ -57,7 +61,8 @@ class TrainingState:
         """Note what the very first batch is, for a resumed run to compare with.
 
         Args:
-            batch: the images, the masks and the rest; of a later one nothing is noted.
+            batch: the images, the masks and the rest, of all processes; of a later one nothing is
+                noted.
         """
         if self.step == 0:
             self.first_batch = in_numbers(batch)
@@ -75,6 +80,8 @@ class TrainingState:
         self.history.learning_rate.append(learning_rate)
         self.history.pictures += pictures
         self.history.skipped += skipped
+        if distributed.size() > 1:  # the next forward pass moves batch normalisation's numbers on
+            self.buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         self.history.seconds = self.budget.seconds()
 
     def keep_best(self, matrix: ConfusionMatrix) -> None:
@@ -102,14 +109,44 @@ class TrainingState:
         if interrupted:
             self.save()
             kept = f"the weights of step {self.history.best_step}, its best" if self.best else "what it has learnt"
-            print(f"Stopped after step {self.step}; the model keeps {kept}.")
+            if distributed.is_first():
+                print(f"Stopped after step {self.step}; the model keeps {kept}.")
         if self.best:
             self.model.load_state_dict(self.best)
 
     def save(self) -> None:
-        """Write the checkpoint, if one is asked for: weights, optimiser, schedule, history."""
-        if self.checkpoint is None:
-            return
+        """Write the checkpoint, if one is asked for: weights, optimiser, schedule, history.
+
+        Of several processes, the first writes it.
+        """
+        if self.checkpoint is not None and distributed.is_first():
+            self._write()
+
+    @contextlib.contextmanager
+    def saved_if_lost(self) -> Iterator[None]:
+        """A `with` block in which the end of another process leaves a checkpoint of the last whole step.
+
+        Raises:
+            ConnectionError: as a sentence, then.
+        """
+        steps_before = self.step
+        try:
+            yield
+        except RuntimeError as error:
+            if distributed.size() == 1 or not distributed.is_lost(error):
+                raise
+            kept = "Nothing new was learnt."
+            if self.checkpoint is not None and self.step > steps_before:
+                kept = f"What was learnt up to step {self.step} is in {self.checkpoint}: resume it."
+                if distributed.rank() < 2:  # two, since one of them may be the process that has ended
+                    for name, buffer in self.model.named_buffers():
+                        buffer.copy_(self.buffers[name])
+                    self._write()
+            raise ConnectionError(
+                f"Another process of this training has ended, so this one ends, too. {kept}"
+            ) from error
+
+    def _write(self) -> None:
         state = self.optimizer.state_dict()["state"]
         tensors = {f"best.{name}": tensor for name, tensor in self.best.items()}
         for index, slots in state.items():
@@ -129,12 +166,16 @@ class TrainingState:
             ValueError: for one of another training.
             CheckpointError: for one that is damaged, or of another network, and for a class table
                 of another number of classes than the network has.
+            OSError: where no file can be written.
         """
         if self.checkpoint is None:
             if resume:
                 raise ValueError("resume=True needs checkpoint=, the file to go on from.")
             return
         checkpoints.checked_labels(self.model, None)  # now, not when the first epoch is to be saved
+        resources.check_writable(self.checkpoint)
+        if resume and distributed.is_first():
+            resources.remove_unfinished(self.checkpoint)  # what a run that was killed has left
         if not self.checkpoint.exists():
             return
         if self.checkpoint.is_dir():

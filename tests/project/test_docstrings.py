@@ -7,8 +7,8 @@ import re
 import pytest
 
 # whose every function and class is for readers; of the other modules, what their package offers in __all__
-OPEN = ["centres", "check", "claims", "corruptions", "download", "labels", "losses", "pictures", "resources",
-        "runtime", "scoreboard", "statistics", "strokes", "transforms"]  # fmt: skip
+OPEN = ["centres", "check", "claims", "corruptions", "distributed", "download", "labels", "losses", "pictures",
+        "resources", "runtime", "scoreboard", "statistics", "strokes", "transforms"]  # fmt: skip
 PACKAGES = ["segedu", *(f"segedu.{name}" for name in
             ["crf", "datasets", "diagrams", "inference", "labelling", "masks", "metrics", "models", "plotting",
              "training", "widgets"])]  # fmt: skip

@@ -43,6 +43,8 @@ def test_it_has_every_lesson_and_its_exercises_and_no_solutions(edition):
     made = notebooks(edition)
     paths = [*NOTEBOOKS, *EXERCISES, *SOLUTIONS, *TRANSLATIONS]
     assert made.keys() == {path.relative_to(ROOT).as_posix() for path in paths}
+    others = {path.name for path in (edition / "notebooks").rglob("*.*")} - {path.name for path in paths}
+    assert others == {"GLOSSARY.md"}, "a teacher's guide would tell the answers"
     for path in SOLUTIONS:
         (cell,) = made[f"notebooks/solutions/{path.name}"]["cells"]
         assert cell["cell_type"] == "markdown" and f"blob/main/notebooks/solutions/{path.name}" in cell["source"]
@@ -99,7 +101,8 @@ def test_it_has_what_lessons_need_to_run_beside_them(edition, tmp_path):
     """The set-up cell finds the package in a folder above, the package its data; start.py makes a reader's copy."""
     needed = [path for name in ("segedu", "data") for path in (ROOT / name).rglob("*.*") if path.is_file()]
     needed = [path for path in needed if not {"__pycache__", "readme"} & {*path.parts}]
-    needed += [ROOT / name for name in ("pyproject.toml", "setup.py", "start.py", "LICENSE", ".gitattributes")]
+    needed += [ROOT / name for name in ("pyproject.toml", "setup.py", "start.py", ".gitattributes")]
+    needed += [*ROOT.glob("LICENSE*"), ROOT / ".devcontainer" / "devcontainer.json"]  # the latter for Codespaces
     assert [path for path in needed if (edition / path.relative_to(ROOT)).read_bytes() != path.read_bytes()] == []
     subprocess.check_call([sys.executable, edition / "start.py", "copy", tmp_path / "mine"], env=_alone())
     assert notebooks(tmp_path / "mine").keys() == notebooks(edition / "notebooks").keys()
@@ -115,19 +118,20 @@ def _alone() -> dict[str, str]:
 def test_what_it_links_is_there(edition):
     readme = (edition / "README.md").read_text(encoding="utf-8")
     here = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
-    assert len(here) == len(NOTEBOOKS) and all((edition / name).is_file() for name in here)
+    assert len(here) == len([*NOTEBOOKS, *TRANSLATIONS]) and all((edition / name).is_file() for name in here)
     for name, notebook in notebooks(edition / "notebooks").items():
         words = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+\.ipynb)\)", words):
-            assert (edition / "notebooks" / name).parent.joinpath(link).is_file(), f"{name}: {link}"
+        for link in re.findall(r"\]\((?!https?:|#)([\w./-]+)[)#]", words):
+            assert (edition / "notebooks" / name).parent.joinpath(link).exists(), f"{name}: {link}"
 
 
-@pytest.mark.parametrize("where", ["README.md", "README.md of the edition", "lessons"])
+@pytest.mark.parametrize("where", ["README.md", "README.ko.md", "README.md of the edition", "lessons"])
 def test_every_badge_leads_to_the_edition(edition, where):
     if where == "lessons":
         texts = [path.read_text(encoding="utf-8") for path in [*NOTEBOOKS, *EXERCISES, *TRANSLATIONS]]
     else:
-        texts = [((ROOT if where == "README.md" else edition) / "README.md").read_text(encoding="utf-8")]
+        folder = edition if where.endswith("edition") else ROOT
+        texts = [(folder / where.partition(" ")[0]).read_text(encoding="utf-8")]
     place = publish.repository().removeprefix(publish.GITHUB)
     opens = re.compile(
         r"(?:colab\.research\.google\.com/github|kernels/welcome\?src=https://github\.com)/(\S+?)[)\s\\]"
@@ -136,7 +140,7 @@ def test_every_badge_leads_to_the_edition(edition, where):
         found = opens.findall(text)
         assert found and all(file.startswith(f"{place}/blob/{publish.BRANCH}/notebooks/") for file in found), found
         assert all((edition / file.partition(f"/{publish.BRANCH}/")[2]).is_file() for file in found), found
-    if where == "README.md":
+    if where in ("README.md", "README.ko.md"):
         assert f"(https://codespaces.new/{place}/tree/{publish.BRANCH})" in texts[0]
         assert f"git-pull?repo={publish.repository()}&branch={publish.BRANCH}&" in texts[0]
 

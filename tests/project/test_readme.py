@@ -68,7 +68,13 @@ def test_one_version_and_one_name():
 
 
 def test_both_licences_are_named():
-    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
-    for name, words in {"BSD-3-Clause": "BSD 3-Clause License", "CC-BY-4.0": "CC BY 4.0"}.items():
-        assert name in PROJECT["license"] and words in licence
+    files = {
+        "BSD-3-Clause": ("LICENSE", "BSD 3-Clause License"),
+        "CC-BY-4.0": ("LICENSE-CC-BY-4.0", "Creative Commons"),
+    }
+    assert PROJECT["license"] == " AND ".join(files) and PROJECT["license-files"] == [
+        name for name, _ in files.values()
+    ]
+    for name, words in files.values():  # a forge knows a licence by its text, from its first line on
+        assert (ROOT / name).read_text(encoding="utf-8").startswith(words)
     assert "BSD-3-Clause" in README and "CC BY 4.0" in README and CITATION["license"] == "BSD-3-Clause"

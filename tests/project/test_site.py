@@ -24,7 +24,7 @@ from tools.site import pages
 PNG, JPEG = "image/png", "image/jpeg"
 MODULES = ("sphinx", "myst_nb", "pydata_sphinx_theme", "latex2mathml")
 MISSING = [name for name in MODULES if importlib.util.find_spec(name) is None]
-needs_sphinx = pytest.mark.skipif(bool(MISSING), reason=f"no {MISSING[:1]} to build the site: pip install -e '.[site]'")
+needs_sphinx = pytest.mark.skipif(bool(MISSING), reason=f"not here: {', '.join(MISSING)}; pip install -e '.[site]'")
 
 
 def cell(source, *tags, outputs=(), **metadata):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,8 +72,6 @@ def test_check_counts_parts_and_their_middle_size(tmp_path, capsys):
 
 
 def test_check_tells_what_is_wrong_and_goes_on(cells, tmp_path, capsys):
-    import shutil
-
     home = tmp_path / "broken"
     shutil.copytree(cells, home)
     (home / "masks" / "c.png").unlink()
@@ -211,6 +210,17 @@ def test_evaluate_gives_the_numbers_of_segedu_evaluate(cells, trained, capsys):
     assert f"{100 * matrix.mean_iou():.1f}" in capsys.readouterr().out
 
 
+def test_evaluate_tells_of_running_numbers_in_a_sentence_beside_the_table(cells, trained, tmp_path, capsys):
+    for place in ("images", "masks"):
+        (tmp_path / place).mkdir()
+        for number, path in enumerate(sorted((cells / place).iterdir())):
+            shutil.copy(path, tmp_path / place / f"frame{number:02}.png")
+    assert call("evaluate", trained, tmp_path, "--split", "val", "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["pictures"] == 2
+    assert "running numbers" in told.err and "Warning" not in told.err
+
+
 def test_the_interval_is_that_of_pictures():
     from segedu.commands.evaluate import table
 
@@ -330,3 +340,43 @@ def test_confidence_is_the_softmax_of_the_class_that_won(tile):
     mask, confidence = segedu.semantic_segmentation(Surely(), np.zeros((64, 128, 3)), return_confidence=True, **options)
     assert confidence.dtype == np.float32 and confidence.shape == mask.shape == (64, 128)
     np.testing.assert_allclose(confidence, 0.8, atol=1e-6)
+
+
+def test_predict_by_windows_gives_what_tiles_of_the_whole_picture_give(cells, trained, tmp_path, capsys):
+    pixels = np.tile(np.array(Image.open(cells / "images" / "a.png").convert("RGB")), (4, 3, 1))
+    Image.fromarray(pixels).save(tmp_path / "scan.tif", compression="tiff_adobe_deflate")
+    Image.fromarray(pixels).save(tmp_path / "scan2.png")
+    words = (
+        "predict",
+        trained,
+        tmp_path / "scan.tif",
+        tmp_path / "scan2.png",
+        "--tile",
+        64,
+        "--out",
+        tmp_path / "found",
+    )
+    assert call(*words, "--windows") == 0
+    model = segedu.load(trained)
+    expected = segedu.semantic_segmentation(model, pixels, tile=64)
+    assert 0 < expected.mean() < 1
+    for name in ("scan", "scan2"):
+        np.testing.assert_array_equal(read_mask(tmp_path / "found" / f"{name}.tif", model.labels), expected)
+        overlay = np.array(Image.open(tmp_path / "found" / f"{name}_overlay.jpg")).astype(float)
+        assert overlay.shape == pixels.shape and np.abs(overlay - pixels)[expected == 0].mean() < 12
+    assert len(list((tmp_path / "found").iterdir())) == 4
+    assert call(*words, "--windows", "--objects") == 2
+    assert "leave out --objects" in capsys.readouterr().err
+
+
+def test_predict_by_windows_tells_what_it_cannot_read_and_goes_on(cells, trained, tmp_path, capsys):
+    tifffile = pytest.importorskip("tifffile")
+    dark = np.array(Image.open(cells / "images" / "a.png").convert("RGB")).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "dark.tif", dark, photometric="rgb")
+    (tmp_path / "broken.tif").write_bytes(b"II*\0nothing")
+    Image.open(cells / "images" / "b.png").convert("RGB").save(tmp_path / "sound.tif")
+    assert call("predict", trained, tmp_path, "--windows", "--out", tmp_path / "found") == 1
+    printed = capsys.readouterr().out
+    assert "dark.tif has 16 bits, and nothing in it is brighter than 2" in printed
+    assert "broken.tif cannot be read as a picture" in printed and "1 pictures" in printed
+    assert {path.name for path in (tmp_path / "found").iterdir()} == {"sound.tif", "sound_overlay.jpg"}

@@ -630,6 +630,16 @@ def test_a_part_is_what_the_split_alone_is(tmp_path, names, split):
     assert part.labels == alone.labels
 
 
+def test_parts_that_are_read_in_turn_keep_to_their_own_pictures(tmp_path):
+    labelled_folder(tmp_path, list("abcdefghij"))
+    whole = PictureFolder(tmp_path)
+    train, val = (whole.part(split) for split in ("train", "val"))
+    truths = dict(zip(whole.names, PictureFolder(tmp_path), strict=True))
+    for data in (whole, train, val):  # each keeps what it has read by its place in it
+        for name, (image, mask) in zip(data.names, data, strict=True):
+            assert torch.equal(image, truths[name][0]) and torch.equal(mask, truths[name][1])
+
+
 def test_a_part_has_its_groups_and_leaves_the_whole_as_it_is(tmp_path):
     labelled_folder(tmp_path, [f"{film}{number}" for film in "xyz" for number in range(4)])
     whole = PictureFolder(tmp_path)

@@ -40,7 +40,11 @@ html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"[A-Z]*": [], "notebooks/[A-Z]*": [], "search": [], "genindex": []}  # no pages stand beside these
-html_theme_options = {"secondary_sidebar_items": ["page-toc"], "collapse_navigation": True}
+html_theme_options = {
+    "secondary_sidebar_items": ["page-toc"],
+    "collapse_navigation": True,
+    "header_links_before_dropdown": 7,
+}
 
 LESSONS = {path.stem.partition("_")[0]: f"/notebooks/{path.stem}" for path in NOTEBOOKS}
 

@@ -151,9 +151,10 @@ def own_pages() -> dict[str, str]:
     cards = [path for path in documents() if path.is_relative_to(ROOT / "data")]
     texts = [path for path in documents() if path.suffix == ".md" and path not in cards and path.name != "README.md"]
     guides = [path for path in texts if path.parent != ROOT]
-    top = ["Lessons <lessons>", *names(guides), "Data <data/index>", "API <api/index>"]
-    titles = {f"README.{code}": f"{language} <README.{code}>" for code, language in LANGUAGES.items()}
-    top += [titles.get(name, name) for name in names([path for path in texts if path not in guides])]
+    doors = {f"README.{code}": f"{language} <README.{code}>" for code, language in LANGUAGES.items()}
+    rest = names([path for path in texts if path not in guides])
+    top = ["Lessons <lessons>", *(doors[name] for name in rest if name in doors), *names(guides)]
+    top += ["Data <data/index>", "API <api/index>", *(name for name in rest if name not in doors)]
     lessons = "# Lessons\n\n" + toctree(names(NOTEBOOKS), "maxdepth: 1")
     for folder, language in LANGUAGES.items():
         translated = [path for path in documents() if path.parent == ROOT / "notebooks" / folder]
