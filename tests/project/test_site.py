@@ -59,7 +59,7 @@ def test_every_document_has_one_place_in_the_contents():
     for path in pages.documents():
         if path.parent.name in ("exercises", "solutions") or path == ROOT / "README.md":
             continue
-        name = path.relative_to(ROOT).with_suffix("").as_posix()
+        (name,) = pages.names([path])
         places = (re.sub(r".*<(.*)>", r"\1", line) for line in trees.splitlines())
         found = [place for place in places if place in (name, name.removeprefix("data/"))]
         assert len(found) == 1, name
@@ -129,6 +129,9 @@ def test_a_link_to_a_file_of_the_project_is_kept(tmp_path):
     assert found == f"[a](LICENSE) [b]({folder}) [c](index.md#start) [d](data/cards/voc.md) [e](https://x.org/LICENSE)"
     assert [path.name for path in tmp_path.iterdir()] == ["LICENSE"]
     assert pages.markdown("[c](../../README.md)", ROOT / "data" / "cards", tmp_path) == "[c](../../index.md)"
+    assert pages.markdown("[f](.github/SUPPORT.md)", ROOT, tmp_path) == "[f](project/SUPPORT.md)"
+    text = "[g](CODE_OF_CONDUCT.md) [h](../README.md)"
+    assert pages.markdown(text, ROOT / ".github", tmp_path) == "[g](CODE_OF_CONDUCT.md) [h](../index.md)"
 
 
 def test_without_a_browser_no_pdf_is_promised(monkeypatch, tmp_path):

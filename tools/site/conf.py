@@ -16,7 +16,7 @@ release = PROJECT["version"]
 copyright = "the authors of segedu. Text and figures: CC BY 4.0; code: BSD-3-Clause"
 language = "en"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.githubpages"]
 exclude_patterns = ["extra"]
 smartquotes = False
 default_role = "code"  # in docstrings, `name` is code
@@ -39,7 +39,7 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"[A-Z]*": [], "notebooks/[A-Z]*": [], "search": [], "genindex": []}  # no pages stand beside these
+html_sidebars = {"[A-Z]*": [], "*/[A-Z]*": [], "search": [], "genindex": []}  # no pages stand beside these
 html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "collapse_navigation": True,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from tools.cells import NOTEBOOKS, REPOSITORY, ROOT
 API = {
     "Most called": ["segedu"],
     "Data": ["datasets", "masks", "labels", "transforms", "corruptions", "pictures", "download"],
-    "Networks": ["models", "losses", "training", "strokes", "inference", "crf", "centres"],
+    "Networks": ["models", "losses", "training", "distributed", "strokes", "inference", "crf", "centres"],
     "Scores": ["metrics", "statistics", "scoreboard"],
     "Figures and answers": ["plotting", "diagrams", "check", "claims"],
     "In the browser": ["widgets", "labelling"],
@@ -37,7 +38,7 @@ def stage(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "data" / "readme", folder / "extra" / "data" / "readme")  # README names them in HTML
     for path in documents():
-        place = folder / ("index.md" if path == ROOT / "README.md" else path.relative_to(ROOT))
+        place = folder / at(path)
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".ipynb":
             write(place, json.dumps(folded(json.loads(text), path), ensure_ascii=False))
@@ -55,10 +56,16 @@ def write(place: Path, text: str) -> None:
 
 
 def documents() -> list[Path]:
-    """Every file that becomes a page: Markdown at the top, in notebooks/ and in the folders of data/; all notebooks."""
+    """Every file that becomes a page: Markdown at the top, for helpers, in notebooks/ and data/; all notebooks."""
     found = [*ROOT.glob("*.md"), *(ROOT / "notebooks").rglob("*.md"), *(ROOT / "notebooks").rglob("*.ipynb")]
-    found += (ROOT / "data").glob("*/*.md")
+    found += [*(ROOT / ".github").glob("[A-Z]*.md"), *(ROOT / "data").glob("*/*.md")]
     return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+
+
+def at(path: Path) -> str:
+    """Where a file stands in the site's sources; hosts of pages leave folders out that begin with a dot."""
+    place = path.relative_to(ROOT).as_posix()
+    return "index.md" if place == "README.md" else re.sub(r"^\.github/", "project/", place)
 
 
 def markdown(text: str, home: Path, folder: Path) -> str:
@@ -72,15 +79,14 @@ def markdown(text: str, home: Path, folder: Path) -> str:
 
     def had(link: re.Match) -> str:
         target = (home / link[1]).resolve()
-        if target == ROOT / "README.md":
-            return Path(*[".."] * len(home.relative_to(ROOT).parts), "index.md").as_posix()
         if target.is_dir():
             return f"{REPOSITORY}/tree/main/{target.relative_to(ROOT).as_posix()}"
-        if target.is_file() and target not in documents():
-            place = folder / target.relative_to(ROOT)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(target, place)
-        return link[1]
+        if not target.is_file():
+            return link[1]
+        if target not in documents():
+            (folder / at(target)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(target, folder / at(target))
+        return Path(os.path.relpath(ROOT / at(target), (ROOT / at(home / "x")).parent)).as_posix()
 
     text = re.sub(r'(?<=href=")(notebooks/[^"]+)\.ipynb(?=")', r"\1.html", text)
     return LINK.sub(had, at_home(text))
@@ -149,8 +155,8 @@ def code(cell: dict) -> list[dict]:
 def own_pages() -> dict[str, str]:
     """{file: text} of the pages that only the site has; that of the home page comes below README's."""
     cards = [path for path in documents() if path.is_relative_to(ROOT / "data")]
-    texts = [path for path in documents() if path.suffix == ".md" and path not in cards and path.name != "README.md"]
-    guides = [path for path in texts if path.parent != ROOT]
+    texts = [path for path in documents() if path.suffix == ".md" and path not in cards and path != ROOT / "README.md"]
+    guides = [path for path in texts if path.is_relative_to(ROOT / "notebooks")]
     doors = {f"README.{code}": f"{language} <README.{code}>" for code, language in LANGUAGES.items()}
     rest = names([path for path in texts if path not in guides])
     top = ["Lessons <lessons>", *(doors[name] for name in rest if name in doors), *names(guides)]
@@ -173,7 +179,7 @@ def own_pages() -> dict[str, str]:
 
 def names(paths: list[Path]) -> list[str]:
     """What Sphinx calls the pages of these files."""
-    return [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
+    return [at(path).rpartition(".")[0] for path in paths]
 
 
 def reference(name: str) -> str:
