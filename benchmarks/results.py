@@ -33,6 +33,7 @@ from benchmarks import (
     lesson_13_camera,
     lesson_14,
     lesson_15,
+    lesson_16,
 )
 from benchmarks.provenance import origin
 from benchmarks.storing import RESULTS, command_line, known, machine, store
@@ -57,6 +58,7 @@ EXPERIMENTS = {
     **lesson_13_camera.EXPERIMENTS,
     **lesson_14.EXPERIMENTS,
     **lesson_15.EXPERIMENTS,
+    **lesson_16.EXPERIMENTS,
 }
 
 

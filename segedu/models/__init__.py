@@ -6,6 +6,7 @@ from segedu.models.fcn import FCN
 from segedu.models.panoptic import PanopticDeepLab, PanopticOutput
 from segedu.models.papers import PaperDeepLab, PaperFCN
 from segedu.models.quick import QuickUNet
+from segedu.models.segformer import SegFormer
 from segedu.models.smallnet import SmallNet
 from segedu.models.unet import PaperUNet, UNet
 
@@ -19,6 +20,7 @@ __all__ = [
     "PaperFCN",
     "PaperUNet",
     "QuickUNet",
+    "SegFormer",
     "SmallNet",
     "UNet",
 ]

@@ -13,6 +13,7 @@ from segedu.models.layers import Backbone, SegmentationModel, conv_bn_relu, crop
 
 NETWORKS = sorted(name for name in models.__all__ if name != "PanopticOutput")
 SMALL = {"FCN": 4, "DeepLab": 4, "PanopticDeepLab": 4, "SmallNet": 8, "UNet": 2, "QuickUNet": 2}  # width
+SMALL["SegFormer"] = 2
 
 
 def built(name: str) -> SegmentationModel:
