@@ -193,7 +193,7 @@ def hand_out(module, folder="", *options):
 
 def test(*arguments):
     """Every test and every lesson; before them, unless something else is asked for, the fast tests with one thread."""
-    python = install("lab", "test")
+    python = install("lab", "test", "site")
     alone = 0 if arguments else run(python, *COMMANDS["fast"], OMP_NUM_THREADS="1")
     if alone == 2:  # stopped: by Ctrl-C, or by what cannot be imported
         return alone
