@@ -1,8 +1,7 @@
 """Set up and start.
 
 python start.py lab [--no-browser] [--fresh] [--from PACK] | copy [FOLDER] | test | fast | lowest | lint | bench
-| site [--pdf] | notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [OPTIONS]
-| address [ADDRESS] | release
+| site [--pdf] | notebooks [NAME ...] | prove [NAME ...] | learner DIR | pack DIR [...] | address [ADDRESS] | release
 
 Makes .venv beside this file, installs what the command needs when pyproject.toml is new, and runs it. But copy only
 writes the lessons without their answers into a folder, learner the course without answers and solutions, pack that and
@@ -134,8 +133,9 @@ def refresh_working_copy(fresh, folder=WORKING_COPY, without=()):
                 cell["metadata"].get("jupyter", {}).pop("outputs_hidden", None)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    if (LESSONS / "GLOSSARY.md").exists() and not (folder / "GLOSSARY.md").exists():  # lessons link to it
-        shutil.copy(LESSONS / "GLOSSARY.md", folder)
+    for page in ("GLOSSARY.md", "MANY_PROCESSES.md"):  # lessons link to them
+        if (LESSONS / page).exists() and not (folder / page).exists():
+            shutil.copy(LESSONS / page, folder)
 
 
 def run(python, *command, **environment):
@@ -193,7 +193,7 @@ def hand_out(module, folder="", *options):
 
 def test(*arguments):
     """Every test and every lesson; before them, unless something else is asked for, the fast tests with one thread."""
-    python = install("lab", "test")
+    python = install("lab", "test", "site")
     alone = 0 if arguments else run(python, *COMMANDS["fast"], OMP_NUM_THREADS="1")
     if alone == 2:  # stopped: by Ctrl-C, or by what cannot be imported
         return alone

@@ -227,7 +227,7 @@ def test_jupyterlab_shows_no_news_and_still_knows_the_settings(start, computer, 
 
 @pytest.mark.parametrize("failing", [{}, {"not slow": 1}, {"--nbval-lax": 1}])
 def test_the_fast_tests_also_run_with_one_thread(start, computer, capsys, failing):
-    start["install"]("lab", "test")
+    start["install"]("lab", "test", "site")
     computer.fails |= failing
     del computer.calls[:], computer.threads[:]
     with pytest.raises(SystemExit) as end:
@@ -240,7 +240,7 @@ def test_the_fast_tests_also_run_with_one_thread(start, computer, capsys, failin
 
 
 def test_ctrl_c_in_the_first_run_ends_both(start, computer):
-    start["install"]("lab", "test")
+    start["install"]("lab", "test", "site")
     computer.fails["not slow"] = 2
     with pytest.raises(SystemExit, match="2"):
         start["main"]("test")

@@ -220,7 +220,7 @@ def children(process: int) -> dict[str, int]:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for torchrun's processes as Linux shows them")
 @pytest.mark.parametrize("event", ["Ctrl-C", "the kernel kills a process"])
 def test_torchrun_ends_in_a_checkpoint_from_which_one_process_goes_on(cells, tmp_path, event):
-    out, steps = tmp_path / "network.safetensors", 60
+    out, steps = tmp_path / "network.safetensors", 200
     train = ["train", cells / "one" / "cells", "--steps", steps, "--model", "quick", "--precision", "float32"]
     train = [str(word) for word in [*train, "--out", out]]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "segedu"]
@@ -243,12 +243,13 @@ def test_torchrun_ends_in_a_checkpoint_from_which_one_process_goes_on(cells, tmp
         process.kill()
     said = log.read_text(encoding="utf-8")
     unfinished = out.with_suffix(".unfinished.safetensors")
+    assert unfinished.exists(), said
     taken = len(checkpoints.read(unfinished)[1]["notes"]["history"]["loss"])
     assert 3 <= taken < steps
     if event == "Ctrl-C":
         assert f"Stopped after step {taken}" in said and said.count("Stopped early. To go on") == 1 and out.is_file()
     else:
-        assert f"What was learnt up to step {taken} is in {unfinished}" in said and not out.exists()
+        assert f"What was learnt up to step {taken} is in {unfinished}" in said and not out.exists(), said
 
     assert several.call(*train, "--resume") == 0
     assert checkpoints.read(out)[1]["notes"]["steps"] == steps and not unfinished.exists()

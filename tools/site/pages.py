@@ -156,7 +156,7 @@ def own_pages() -> dict[str, str]:
     """{file: text} of the pages that only the site has; that of the home page comes below README's."""
     cards = [path for path in documents() if path.is_relative_to(ROOT / "data")]
     texts = [path for path in documents() if path.suffix == ".md" and path not in cards and path != ROOT / "README.md"]
-    guides = [path for path in texts if path.is_relative_to(ROOT / "notebooks")]
+    guides = [path for path in texts if path.is_relative_to(ROOT / "notebooks") and not path.name.startswith("PRINT")]
     doors = {f"README.{code}": f"{language} <README.{code}>" for code, language in LANGUAGES.items()}
     rest = names([path for path in texts if path not in guides])
     top = ["Lessons <lessons>", *(doors[name] for name in rest if name in doors), *names(guides)]
