@@ -80,6 +80,9 @@ def catch_ctrl_c() -> Iterator[Callable[[], bool]]:
     before = {number: signal.signal(number, ask) for number in [signal.SIGINT] + [signal.SIGTERM] * several}
     try:
         yield stopped
+    except ConnectionError:  # another process has ended: the launcher asks next, and what to say is not said yet
+        requested.set()
+        raise
     finally:
         for number, handler in before.items():  # what was handed to one process may still be on its way to others
             signal.signal(number, signal.SIG_IGN if several and requested.is_set() else handler)
