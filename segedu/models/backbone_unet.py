@@ -29,7 +29,9 @@ class BackboneUNet(SegmentationModel):
     have (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is
     upsampled to the size of the next finer one, concatenated to it, and joined by two convolutions,
     as in U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures
-    of your own are often enough. Lesson 06.
+    of your own are often enough. Frozen for the first steps: model.train(), then
+    model.backbone.eval().requires_grad_(False) and `fit`; then model.train().requires_grad_(True)
+    and `fit` again. Lesson 06.
 
     Args:
         num_classes: Scores of each pixel.
