@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from segedu.exporting.files import TRIED
+from tests.exports import able
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,10 +19,7 @@ LINES = re.search(r"## Beyond the notebooks\n.*?```\n(.*?)```", README, re.DOTAL
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        tuple(map(int, torch.__version__.split(".")[:2])) < TRIED,
-        reason="this torch cannot export any height and width",
-    ),
+    able,
     pytest.mark.skipif(sys.platform == "win32", reason="on Windows the last line needs other quotes"),
 ]
 

@@ -17,13 +17,12 @@ from PIL import Image
 import segedu
 from segedu import cli, models
 from segedu.exporting import export_page
-from segedu.exporting.files import TRIED
 from segedu.exporting.page import MACHINE, RUNTIME
 from segedu.labels import STREET, LabelTable
 from tests import lab
+from tests.exports import able
 
 onnx = pytest.importorskip("onnx")
-able = pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < TRIED, reason="torch is too old")
 PAIR = LabelTable(("</script><b>sky", "{{model}}"), ((10, 200, 30), (0, 0, 255)))
 
 

@@ -12,14 +12,12 @@ from torch import nn
 import segedu
 from segedu import cli, models
 from segedu.exporting import export_onnx, export_torch, largest_difference
-from segedu.exporting.files import TRIED
 from segedu.labels import STREET
 from segedu.training import CheckpointError
+from tests.exports import IS_ABLE, able
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-# The exporter of torch 2.6 does not leave height and width open; what the function then says is tested below.
-able = pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < TRIED, reason="torch is too old")
 chance = np.random.default_rng(5)
 TWENTY = [(32, 32), (33, 32), (32, 63), *((int(h), int(w)) for h, w in chance.integers(32, 140, (17, 2)))]
 NETWORKS = {
@@ -98,7 +96,7 @@ def test_torchs_own_file_runs_where_segedu_is_not(kind, tmp_path):
 def test_torchs_own_file_is_written_only_if_it_is_equal(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r'does not end in "\.pt2".*net\.pt2'):
         export_torch(tmp_path / "net.onnx", models.SmallNet(2))
-    if tuple(map(int, torch.__version__.split(".")[:2])) >= TRIED:
+    if IS_ABLE:
         monkeypatch.setattr("segedu.exporting.files._largest_difference", lambda *given: float("nan"))
         with pytest.raises(ValueError, match=r"they differ by up to nan.*Nothing was written"):
             export_torch(tmp_path / "net.pt2", models.SmallNet(2))
