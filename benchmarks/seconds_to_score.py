@@ -52,15 +52,15 @@ ALL_ARMS = ARMS | {
     "U-Net of lesson 06": Arm(lesson_06, rate=3e-3),
     FROM_TOYSTREET: Arm(from_toystreet, rate=1e-3),
 }
-LONG, SHORT, SCALE = (3, 5, 8, 12, 20, 30, 60, 180), (3, 5, 10, 20, 60), (5, 10, 20, 30, 60, 120, 180)
+LONG, SHORT, ON_ITS_WAY = (3, 5, 8, 12, 20, 30, 60, 180), (5, 10, 20, 60), (5, 10, 20, 30, 60, 120, 180)
 BUDGETS = {
     OURS: LONG,
     "U-Net of lesson 06": SHORT,
     FROM_TOYSTREET: (0, *SHORT),
-    "smp Unet resnet18, as documented": SCALE,
-    "smp DeepLabV3Plus resnet18, as documented": SCALE,
-    "smp Unet resnet18, our recipe": (20, 60, 180),
-    "smp DeepLabV3Plus resnet18, our recipe": (20, 60, 180),
+    "smp Unet resnet18, as documented": ON_ITS_WAY,
+    "smp DeepLabV3Plus resnet18, as documented": ON_ITS_WAY,
+    "smp Unet resnet18, our recipe": (20, 60),
+    "smp DeepLabV3Plus resnet18, our recipe": (20, 60),
 }
 
 
