@@ -73,11 +73,15 @@ def asks(cell) -> bool:
 
 
 def metadata(cell) -> dict:
-    """What a stored cell has beside its source: its tags, and what folds it in JupyterLab, on Colab, and on a site."""
+    """What a stored cell has beside its source: its tags, and what folds it. README says in which places.
+
+    hide-input folds on the site, source_hidden in JupyterLab and Notebook 7, cellView on Colab, and _kg_hide-input on
+    Kaggle. VS Code folds by none of them.
+    """
     kept, own = {}, tags(cell)
     if FOLDED & {*own}:
         own = [*(tag for tag in own if tag != "hide-input"), "hide-input"]
-        kept |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        kept |= {"jupyter": {"source_hidden": True}, "cellView": "form", "_kg_hide-input": True}
     elif asks(cell):
         kept |= {"jupyter": {"outputs_hidden": True}, "collapsed": True}
     return kept | ({"tags": own} if own else {})

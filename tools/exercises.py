@@ -108,7 +108,7 @@ def checkers(notebook, name):
 
 RULES = [
     form.executed_in_order, form.plain_metadata, form.no_widgets, form.errors_only_where_intended,
-    form.nothing_of_the_machine, form.set_up_cell, form.folds, opening, tasks, parts, checkers,
+    form.nothing_of_the_machine, form.set_up_cell, form.folds, form.folded_words, opening, tasks, parts, checkers,
 ]  # fmt: skip
 
 
