@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nbformat
+
 from tools import publish
 from tools.publish import GITHUB, ROOT
 
@@ -85,6 +89,11 @@ def metadata(cell) -> dict:
     elif asks(cell):
         kept |= {"jupyter": {"outputs_hidden": True}, "collapsed": True}
     return kept | ({"tags": own} if own else {})
+
+
+def write_notebook(notebook, path: Path) -> None:
+    """Store a notebook with the same bytes on all systems: nbformat's own way ends lines as Windows does, there."""
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
 def code(notebook) -> list:

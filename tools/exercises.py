@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tools import notebook_form as form
-from tools.cells import SOLUTIONS, badge, code, prose, tags, text_of
+from tools.cells import SOLUTIONS, badge, code, prose, tags, text_of, write_notebook
 from tools.publish import BRANCH
 
 _SOLUTION = re.compile(r"^( *)# --- solution\n(?:.*\n)*?\1# --- end$", re.MULTILINE)
@@ -52,7 +52,7 @@ def write(solution: Path) -> Path:
     """Make the exercises of one file."""
     path = place(solution)
     path.parent.mkdir(exist_ok=True)
-    nbformat.write(exercises(nbformat.read(solution, as_version=4)), path)
+    write_notebook(exercises(nbformat.read(solution, as_version=4)), path)
     return path
 
 
