@@ -122,6 +122,13 @@ def test_nothing_comes_from_elsewhere_and_headings_are_found():
     )
 
 
+def test_a_lesson_leads_to_a_page_of_this_site_where_it_names_its_address():
+    address = f"{pages.REPOSITORY}/blob/main"
+    told = f"[Korean]({address}/README.ko.md), [none]({address}/none.md), [code]({address}/start.py)"
+    (words,) = folded(cell(told, kind="markdown"), path=ROOT / "notebooks" / "ko" / "99_new.ipynb")
+    assert words["source"] == told.replace(f"{address}/README.ko.md", "../../README.ko.md")
+
+
 def test_a_link_to_a_file_of_the_project_is_kept(tmp_path):
     text = "[a](LICENSE) [b](data/cards) [c](README.md#start) [d](data/cards/voc.md) [e](https://x.org/LICENSE)"
     found = pages.markdown(text, ROOT, tmp_path)
