@@ -99,7 +99,9 @@ def _runtime(place: str | Path | None) -> dict[str, bytes]:
             "of that package: runtime=, or --runtime on the command line."
         )
     with tempfile.TemporaryDirectory() as folder:
-        told = subprocess.run([npm, "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, text=True)
+        told = subprocess.run(
+            [npm, "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
+        )
         fetched = sorted(Path(folder).glob("*.tgz"))
         if told.returncode or not fetched:
             reason = (told.stderr.strip().splitlines() or ["it says nothing"])[-1]
