@@ -160,13 +160,6 @@ def test_the_survey_has_eight_questions():
     assert re.findall(r"^(\d)\. ", survey, re.MULTILINE) == [*"12345678"]
 
 
-@pytest.mark.parametrize("name", ["TEACHING.md", *PRINTED])
-def test_links_lead_somewhere(name):
-    text = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
-    assert links and not [link for link in links if not (ROOT / "notebooks" / link).is_file()]
-
-
 @pytest.mark.parametrize("name", PRINTED)
 def test_what_is_printed_is_linked_and_fits_a_page(name):
     text = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
