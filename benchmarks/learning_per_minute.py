@@ -18,7 +18,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from unittest import mock
@@ -137,21 +137,24 @@ class Street:
         self.loss = weighted_loss(self.train)
 
 
-def train_as_documented(model: nn.Module, street: Street, seconds: float, seed: int) -> int:
-    """The number of pictures learnt from, by the loop that a library's documentation shows."""
+def learn_as_documented(model: nn.Module, street: Street, seed: int) -> Iterator[tuple[float, int]]:
+    """After each step of the loop that a library's documentation shows: seconds of computing, and pictures learnt from.
+
+    What the caller does between two steps does not count.
+    """
     optimizer = torch.optim.Adam(model.parameters())
     batches = SeededBatchSampler(len(street.train), BATCH, seed, first_step=0, steps=None)
     model.train()
-    pictures, started = 0, time.thread_time()
+    seconds, pictures, started = 0.0, 0, time.thread_time()
     for images, masks in DataLoader(SeededDataset(street.train), batch_sampler=batches):
         loss = F.cross_entropy(model(images), masks, ignore_index=255)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         pictures += len(images)
-        if time.thread_time() - started >= seconds:
-            break
-    return pictures
+        seconds += time.thread_time() - started
+        yield seconds, pictures
+        started = time.thread_time()
 
 
 def fit_for(
@@ -173,7 +176,8 @@ def run(arm: Arm, street: Street, seconds: float, seed: int) -> Scores:
     torch.manual_seed(seed)
     model = arm.build()
     if arm.rate is None:
-        pictures = train_as_documented(model, street, seconds, seed)
+        learning = learn_as_documented(model, street, seed)
+        pictures = next(pictures for spent, pictures in learning if spent >= seconds)
     else:
         recipe = {"loss": street.loss, "rate": arm.rate, "batch": BATCH, "seed": seed}
         pictures = fit_for(seconds, model, street.train, **recipe).pictures

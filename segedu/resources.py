@@ -67,7 +67,14 @@ def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.T
         few["U-Net, 8 streets"]["mean_iou"].mean()  # in %
     """
     arms = _stored(name)["arms"]
-    return {arm: {score: scale * torch.tensor(row) for score, row in scores.items()} for arm, scores in arms.items()}
+    return {
+        # some files name the seeds, {"0": 0.25, "1": 0.5}, others list the numbers
+        arm: {
+            score: scale * torch.tensor([*row.values()] if isinstance(row, dict) else row)
+            for score, row in scores.items()
+        }
+        for arm, scores in arms.items()
+    }
 
 
 def recorded(name: str) -> str:

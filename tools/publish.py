@@ -32,7 +32,7 @@ NOTE = """\
 
 """
 NOTE_IN_KOREAN = """\
-> **아직 주소가 없습니다.** `your_account`는 이 강좌를 올릴 GitHub 계정의 자리이며, 누구의 계정도 아닙니다.
+> **아직 주소가 없습니다.** `your_account`는 이 강좌를 올릴 GitHub 계정 대신 적어 둔 말이고, 그런 계정은 없습니다.
 > 강좌를 올리는 사람이 `python start.py address https://github.com/NAME/segedu`로 모든 곳에 자기 주소를 적습니다.
 
 """

@@ -74,3 +74,28 @@ def test_a_run_that_is_stopped_keeps_the_seeds_that_are_done(monkeypatch):
         assert stored["seeds"] == [3, 1][:done] and stored["arms"] == {"arm": {"score": [0.75, 0.25][:done]}}
         assert stored["command"].endswith("99_none --seeds 3 1"[: 17 + 2 * (done - 1)])
     assert done == 2
+
+
+def test_a_run_for_more_seeds_goes_on_behind_those_that_the_same_code_has_stored(monkeypatch, tmp_path):
+    def scored(seed: int) -> dict:
+        asked.append(seed)
+        return {"score": seed / 4}
+
+    def arms() -> dict:
+        return {"arm": scored}
+
+    arms.__module__ = "benchmarks.lesson_02"  # whose digests stand in the file
+    asked: list[int] = []
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setitem(results.EXPERIMENTS, "99_none", arms)
+    *_, first = results.run("99_none", [0, 1])
+    results.store(tmp_path / "99_none.json", first | {"shown_equal": ["how"]})
+    *_, more = results.run("99_none", [0, 1, 2])
+    assert asked == [0, 1, 2] and more["arms"] == {"arm": {"score": [0, 0.25, 0.5]}} and more["seeds"] == [0, 1, 2]
+    assert more["shown_equal"] == ["how"] and more["modules"] == first["modules"]
+    list(results.run("99_none", [0, 1])), list(results.run("99_none", [1, 0, 2]))  # the same seeds, and others: anew
+    assert asked[3:] == [0, 1, 1, 0, 2]
+    changed = first["modules"] | {"benchmarks.lesson_02": "another one"}
+    results.store(tmp_path / "99_none.json", first | {"modules": changed})
+    list(results.run("99_none", [0, 1, 2]))
+    assert asked[8:] == [0, 1, 2]

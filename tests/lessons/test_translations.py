@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.project.test_glossary import ROWS
-from tools import translations
+from tools import publish, translations
 from tools.cells import NOTEBOOKS, ROOT, TRANSLATIONS, badge, prose
 
 PAIRS = {
@@ -41,6 +41,14 @@ def test_the_words_are_the_glossarys(name):
     text = prose(PAIRS[name][1].cells)
     used = {word: right for word, right in others.items() if word in text and not any(word in one for one in ours)}
     assert "합성곱" in ours and "컨볼루션" in others and used == {}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_its_first_cell_leads_to_all_that_is_in_korean(name):
+    _, made, path = PAIRS[name]
+    readme = f"{publish.repository()}/blob/main/README.ko.md"  # by its address: a copy of the lessons is without it
+    wanted = {readme, "../GLOSSARY.md", *(other.name for other in TRANSLATIONS if other != path)}
+    assert wanted - {*re.findall(r"\]\(([^)\s]+)\)", made.cells[0].source)} == set()
 
 
 SO = "**그래서** *이것*(*this*)과 *저것*(*that*)도 그렇습니다."

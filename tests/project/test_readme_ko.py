@@ -80,6 +80,11 @@ def test_it_leads_to_every_lesson_in_korean():
     assert re.findall(r'href="notebooks/ko/([^"]+)"', KOREAN) == names
 
 
+def test_its_badges_open_a_lesson_in_korean():
+    opened = re.findall(r"notebooks/[^)]*", "".join(re.findall(r"^\[!\[.*", KOREAN, re.MULTILINE)))
+    assert len(opened) == 2 and {*opened} <= {f"notebooks/ko/{path.name}" for path in TRANSLATIONS}
+
+
 def test_every_file_that_it_names_is_there():
     named = re.findall(r"\]\((?!https?:)([^)#]+)\)|(?:href|src)=\"([^\"]+)\"", KOREAN)
     assert named and [a or b for a, b in named if not (ROOT / (a or b)).exists()] == []

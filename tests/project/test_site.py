@@ -140,13 +140,19 @@ def test_a_lesson_that_is_spoken_of_is_a_link():
     for text in kept:
         assert folded(cell(text, kind="markdown"))[0]["source"] == text
     assert folded(cell("x  # lesson 05"))[0]["source"] == "x  # lesson 05"
-    assert (
-        folded(cell("lesson 05", kind="markdown"), path=ROOT / "notebooks" / "05_fcn.ipynb")[0]["source"] == "lesson 05"
-    )
+    itself = folded(cell("lesson 05", kind="markdown"), path=ROOT / "notebooks" / "05_fcn.ipynb")
+    assert itself[0]["source"] == "lesson 05"
     korean = folded(cell("00강과 05강", kind="markdown"), path=ROOT / "notebooks" / "ko" / "04_training.ipynb")
     assert korean[0]["source"] == "[00강](00_a_cup_from_a_few_strokes.ipynb)과 [05강](../05_fcn.ipynb)"
     page = pages.markdown("see lesson 05", ROOT / "data" / "cards", ROOT / "build")
     assert page == "see [lesson 05](../../notebooks/05_fcn.ipynb)"
+
+
+def test_a_lesson_leads_to_a_page_of_this_site_where_it_names_its_address():
+    address = f"{pages.REPOSITORY}/blob/main"
+    told = f"[Korean]({address}/README.ko.md), [none]({address}/none.md), [code]({address}/start.py)"
+    (words,) = folded(cell(told, kind="markdown"), path=ROOT / "notebooks" / "ko" / "99_new.ipynb")
+    assert words["source"] == told.replace(f"{address}/README.ko.md", "../../README.ko.md")
 
 
 def test_a_link_to_a_file_of_the_project_is_kept(tmp_path):

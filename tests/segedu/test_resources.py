@@ -47,6 +47,10 @@ def test_stored_runs_are_one_number_a_seed(tmp_path):
     put(tmp_path / "segedu" / "_data" / "results" / "a.json", '{"arms": {"ours": {"mean_iou": [0.25, 0.5]}}}')
     assert elsewhere.stored_runs("a")["ours"]["mean_iou"].tolist() == [0.25, 0.5]
     assert elsewhere.stored_runs("a", scale=100)["ours"]["mean_iou"].tolist() == [25, 50]
+    named = '{"arms": {"ours": {"parameters": 7, "val": {"0": 0.25, "2": 0.5}}}}'
+    put(tmp_path / "segedu" / "_data" / "results" / "c.json", named)
+    assert elsewhere.stored_runs("c")["ours"]["val"].tolist() == [0.25, 0.5]
+    assert elsewhere.stored_runs("c")["ours"]["parameters"].item() == 7
     with pytest.raises(FileNotFoundError, match="results/b.json"):
         elsewhere.stored_runs("b")
 

@@ -30,6 +30,7 @@ LANGUAGES = {"ko": "한국어"}  # README.ko.md, and lessons in notebooks/ko
 
 BADGE = re.compile(r"\[!\[([^]]*)\]\(https?://[^)]*\)\]\(([^)]*)\)")  # a picture from elsewhere that is a link
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+PAGE = re.compile(rf"(?<=\]\(){re.escape(REPOSITORY)}/blob/main/([^)#\s]+\.md)")  # by the address that it has elsewhere
 ANCHOR = re.compile(r"(\]\((?!\w+:)[^)#\s]*#)([^)\s]+)")  # of a heading, as JupyterLab or GitHub writes it
 LESSONS = {path.stem.partition("_")[0]: path for path in NOTEBOOKS}
 SPOKEN = re.compile(r"\b[Ll]essons?\s\d\d[ab]?(?:(?:, |–|,?\sand\s|\sto\s)\d\d[ab]?)*|\b\d\d[ab]?강")
@@ -125,6 +126,16 @@ def at_home(text: str) -> str:
     return ANCHOR.sub(lambda link: link[1] + re.sub(r"[^\w-]", "", link[2].lower()), text)
 
 
+def beside(text: str, home: Path) -> str:
+    """Text of a notebook in `home`, at home; pages of this site that it names by their addresses lie beside it here."""
+
+    def page(link: re.Match) -> str:
+        target = ROOT / link[1]
+        return Path(os.path.relpath(ROOT / at(target), home)).as_posix() if target in documents() else link[0]
+
+    return PAGE.sub(page, at_home(text))
+
+
 def folded(notebook: dict, path: Path) -> dict:
     """A notebook for the site: folded, its figures with their alternative texts; below a lesson stand its exercises.
 
@@ -134,7 +145,7 @@ def folded(notebook: dict, path: Path) -> dict:
     """
     cells = []
     for cell in notebook["cells"]:
-        cell["source"] = at_home("".join(cell["source"]))
+        cell["source"] = beside("".join(cell["source"]), path.parent)
         if cell["cell_type"] == "markdown":
             cell["source"] = with_lessons(cell["source"], path)
         cells += [prose(cell)] if cell["cell_type"] == "markdown" else code(cell)
