@@ -50,7 +50,8 @@ def read(path: Path) -> dict:
 def store(path: Path, found: dict) -> None:
     """Write what was found, wholly or not at all."""
     with resources.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def stored_rows(path: Path, question: str, seconds: int, precision: str) -> dict:

@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 where `check` or `predict` found something wrong, which is told; 2 for a mistake or a
         missing file, told in words on stderr; 130 for Ctrl-C.
     """
+    if hasattr(sys.stdout, "reconfigure"):  # Windows writes into a file or pipe in the letters of one country
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         if distributed.launched() and options.run not in _TOGETHER:

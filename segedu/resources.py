@@ -8,12 +8,15 @@ import json
 import os
 import re
 import secrets
+import sys
+import time
 from collections.abc import Iterator, Sized
 from pathlib import Path
 
 import torch
 
 _PACKAGE = Path(__file__).resolve().parent
+_PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between attempts to replace a file that another program has open
 _UNFINISHED = r"\.unfinished-[0-9a-f]{8}-"  # how the names of atomic_write's temporary files begin
 
 # What keeps a file from being written, and the way out of it.
@@ -182,6 +185,8 @@ def write_error(path: str | os.PathLike, error: OSError) -> OSError:
     """
     stands = " What stood there before stands there still." if Path(path).is_file() else ""
     way_out = _WAYS_OUT.get(error.errno, "Name another place")
+    if sys.platform == "win32" and stands and error.errno == errno.EACCES:
+        way_out = "Close the program that has it open, or name another file"
     sentence = type(error)(f"{path} could not be written ({error.strerror or error}). {way_out}.{stands}")
     sentence.errno = error.errno
     return sentence
@@ -209,4 +214,11 @@ def replace(temporary: Path, path: Path) -> None:
     """
     with open(temporary, "r+b") as file:  # Windows flushes only files that are open for writing
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    for wait in (*_PATIENCE, None):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:  # on Windows while another program reads the old file, if only to look for viruses
+            if sys.platform != "win32" or wait is None:
+                raise
+            time.sleep(wait)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nbformat
+
 from tools import publish
 from tools.publish import GITHUB, ROOT
 
@@ -73,14 +77,23 @@ def asks(cell) -> bool:
 
 
 def metadata(cell) -> dict:
-    """What a stored cell has beside its source: its tags, and what folds it in JupyterLab, on Colab, and on a site."""
+    """What a stored cell has beside its source: its tags, and what folds it. README says in which places.
+
+    hide-input folds on the site, source_hidden in JupyterLab and Notebook 7, cellView on Colab, and _kg_hide-input on
+    Kaggle. VS Code folds by none of them.
+    """
     kept, own = {}, tags(cell)
     if FOLDED & {*own}:
         own = [*(tag for tag in own if tag != "hide-input"), "hide-input"]
-        kept |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        kept |= {"jupyter": {"source_hidden": True}, "cellView": "form", "_kg_hide-input": True}
     elif asks(cell):
         kept |= {"jupyter": {"outputs_hidden": True}, "collapsed": True}
     return kept | ({"tags": own} if own else {})
+
+
+def write_notebook(notebook, path: Path) -> None:
+    """Store a notebook with the same bytes on all systems: nbformat's own way ends lines as Windows does, there."""
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
 def code(notebook) -> list:

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tools import notebook_form as form
-from tools.cells import SOLUTIONS, badge, code, prose, tags, text_of
+from tools.cells import SOLUTIONS, badge, code, prose, tags, text_of, write_notebook
 from tools.publish import BRANCH
 
 _SOLUTION = re.compile(r"^( *)# --- solution\n(?:.*\n)*?\1# --- end$", re.MULTILINE)
@@ -52,7 +52,7 @@ def write(solution: Path) -> Path:
     """Make the exercises of one file."""
     path = place(solution)
     path.parent.mkdir(exist_ok=True)
-    nbformat.write(exercises(nbformat.read(solution, as_version=4)), path)
+    write_notebook(exercises(nbformat.read(solution, as_version=4)), path)
     return path
 
 
@@ -108,7 +108,7 @@ def checkers(notebook, name):
 
 RULES = [
     form.executed_in_order, form.plain_metadata, form.no_widgets, form.errors_only_where_intended,
-    form.nothing_of_the_machine, form.set_up_cell, form.folds, opening, tasks, parts, checkers,
+    form.nothing_of_the_machine, form.set_up_cell, form.folds, form.folded_words, opening, tasks, parts, checkers,
 ]  # fmt: skip
 
 

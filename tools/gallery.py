@@ -124,7 +124,7 @@ def main() -> int:
     for name, data in files.items():
         (FOLDER / name).write_bytes(data)
         print(f"{name}: {len(data) / 1000:.0f} kB, {np.prod(Image.open(io.BytesIO(data)).size):,} pixels")
-    README.write_text(written(readme, found), encoding="utf-8")
+    README.write_text(written(readme, found), encoding="utf-8", newline="\n")
     without = [path.stem for path in NOTEBOOKS if path.stem not in found]
     print("without a cell tagged hero:", ", ".join(without) or "none")
     return 0

@@ -104,7 +104,8 @@ def check_release(wheel: Path) -> str:
 
 def _other_than_here(wheel: Path) -> str:
     """A file of the package or of its data in which the wheel and this commit differ; "" if there is none."""
-    tracked = subprocess.check_output(["git", "ls-files", "-z", "segedu", "data"], cwd=ROOT, text=True).split("\0")[:-1]
+    listed = subprocess.check_output(["git", "ls-files", "-z", "segedu", "data"], cwd=ROOT, encoding="utf-8")
+    tracked = listed.split("\0")[:-1]
     here = {re.sub("^data/", "segedu/_data/", name): (ROOT / name).read_bytes() for name in tracked}
     with zipfile.ZipFile(wheel) as archive:
         there = {name: archive.read(name) for name in archive.namelist() if name.startswith("segedu/")}

@@ -27,6 +27,8 @@ _ASSERT = re.compile(r"^\s*(?:assert\b|(?:torch|np|numpy)\.testing\.)", re.MULTI
 _OPENING = {"what you will be able to do": r"able to|you will", "what you need": r"need", "minutes": r"minutes|time"}
 _CLOSING = {"recap": r"recap", "what differs from the papers": r"differ|changed", "references": r"references|sources"}
 _CLOSING_CELLS = 8
+# As every place folds it: at the beginning of a line, and Markdown inside of it, which a blank line begins.
+_DETAILS = re.compile(r"^<details><summary>[^\n]+</summary>\n\n.+?\n</details>$(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def _start(cell) -> str:
@@ -143,6 +145,16 @@ def folds(notebook, name):
     ]
 
 
+def folded_words(notebook, name):
+    """What explains an answer is folded wherever <details> is known."""
+    return [
+        f"<details> in {_start(cell)} is not as all places fold it: a line <details><summary>…</summary>, a blank "
+        "one, the text, a line </details>, a blank one"
+        for cell in notebook.cells
+        if cell.cell_type == "markdown" and "details>" in _DETAILS.sub("", cell.source)
+    ]
+
+
 def proofs(notebook, name):
     """Claims are asserted in cells tagged proof, folded, below a reading in words."""
     claims, complaints, before = 0, [], None
@@ -237,7 +249,7 @@ def real_data_stays_out(notebook, name):
 
 RULES = [
     executed_in_order, plain_metadata, no_widgets, errors_only_where_intended, nothing_of_the_machine, set_up_cell,
-    opening, closing, predictions, folds, proofs, recorded, names_keep_their_type, sizes, early_picture,
+    opening, closing, predictions, folds, folded_words, proofs, recorded, names_keep_their_type, sizes, early_picture,
     pictures_in_words, real_data_stays_out,
 ]  # fmt: skip
 

@@ -50,7 +50,8 @@ def run(path: Path, number: int) -> list:
         startup.mkdir(parents=True)
         (startup / "00.py").write_text(
             f"import sys\nsys.path.insert(0, {str(ROOT / 'tools')!r})\nimport another_machine\nsys.path.pop(0)\n"
-            f"another_machine.begin(get_ipython(), {here['seed']}, {str(record)!r})\ndel another_machine, sys\n"
+            f"another_machine.begin(get_ipython(), {here['seed']}, {str(record)!r})\ndel another_machine, sys\n",
+            encoding="utf-8",
         )
         environment = os.environ | {
             "IPYTHONDIR": scratch,
@@ -171,7 +172,8 @@ def store(claims: dict[str, list[dict]]) -> None:
             ],
         }
     text = {"command": "python start.py prove", "noise": 1e-6, "lessons": dict(sorted(kept.items()))}
-    RESULTS.write_text(json.dumps(text, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    told = json.dumps(text, indent=1, ensure_ascii=False) + "\n"
+    RESULTS.write_text(told, encoding="utf-8", newline="\n")
 
 
 def main() -> int | str:

@@ -12,7 +12,7 @@ import sys
 import nbformat
 
 from tools import translations
-from tools.cells import CHECKS, NOTEBOOKS, SOLUTIONS, code, metadata, tags
+from tools.cells import CHECKS, NOTEBOOKS, SOLUTIONS, code, metadata, tags, write_notebook
 from tools.recorded import recorded_cells
 from tools.store_notebooks import name_of, prepare
 
@@ -37,7 +37,7 @@ def main(names: list[str]) -> None:
         prepare(notebook, name_of(path))
         retag(notebook)
         if nbformat.writes(notebook) != before:
-            nbformat.write(notebook, path)
+            write_notebook(notebook, path)
             print(path.name, *translations.follow(path), sep="\n  ")
 
 

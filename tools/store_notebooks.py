@@ -24,7 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tools import exercises, notebook_form, translations
-from tools.cells import METADATA, NOTEBOOKS, SETUP, SOLUTIONS, WIDGET, metadata, tags, with_badge
+from tools.cells import METADATA, NOTEBOOKS, SETUP, SOLUTIONS, WIDGET, metadata, tags, with_badge, write_notebook
 from tools.notebook_form import real_data_stays_out
 
 
@@ -111,7 +111,7 @@ def store(path: Path) -> bool:
     if shown := real_data_stays_out(notebook, path.stem):
         print(f"{path.name}: NOT stored:", *shown, sep="\n  ", flush=True)
         return False
-    nbformat.write(notebook, path)
+    write_notebook(notebook, path)
     kilobytes = path.stat().st_size / 1000
     print(f"{path.name}: {sum(seconds):.0f} s, slowest cell {max(seconds):.0f} s, {kilobytes:.0f} kB", flush=True)
     if path in SOLUTIONS:

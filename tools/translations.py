@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools.cells import ROOT, TRANSLATIONS, badge, with_badge
+from tools.cells import ROOT, TRANSLATIONS, badge, with_badge, write_notebook
 
 LESSONS = ROOT / "notebooks"
 _LINK = re.compile(r"!?\[(?:[^][]|\[[^]]*\]\([^)]*\))*\]\(([^)\s]+)\)")
@@ -44,7 +44,7 @@ def write(translation: Path) -> list[str]:
     lesson = nbformat.read(original(translation), as_version=4)
     made = followed(lesson, nbformat.read(translation, as_version=4))
     made.cells[0].source = with_badge(made.cells[0].source, f"{translation.parent.name}/{translation.stem}")
-    nbformat.write(made, translation)
+    write_notebook(made, translation)
     return all_complaints(lesson, made, translation)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from segedu.commands.saved import ASKED, named_model
-from segedu.exporting import export_onnx, export_page, export_torch
-from segedu.exporting.files import SIZES
+from segedu.exporting.files import SIZES, Followed
+from segedu.exporting.page import write_page
 
 _HELP = """
 The file has one input, image: float32 (N, 3, H, W) in 0...1, any height and width from 32 on; and
@@ -39,12 +39,12 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("segedu export needs to know what to write: --onnx FILE, --torch FILE or --page FILE.")
     if options.runtime and not options.page:
         raise ValueError(f"--runtime {options.runtime} is a part of a page, and no --page FILE is asked for.")
-    model = named_model(options.model)
-    paths = [export_onnx(options.onnx, model)] if options.onnx else []
+    network = Followed(named_model(options.model))  # once for all files
+    paths = [network.write_onnx(options.onnx)] if options.onnx else []
     if options.torch:
-        paths.append(export_torch(options.torch, model))
+        paths.append(network.write_torch(options.torch))
     if options.page:
-        paths.append(export_page(options.page, model, runtime=options.runtime))
+        paths.append(write_page(options.page, network, options.runtime))
     for path in paths:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; on {len(SIZES)} sizes its logits are the network's")
     return 0

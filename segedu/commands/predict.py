@@ -17,6 +17,7 @@ from segedu.commands.windows import made_smaller, predict_by_windows
 from segedu.datasets.files import smaller
 from segedu.datasets.folder_layout import READ, page_count, stem
 from segedu.datasets.folder_truth import upright_colours
+from segedu.download import by_name
 from segedu.inference import instance_segmentation, semantic_segmentation
 from segedu.labels import LabelTable
 from segedu.masks import to_rle, write_mask
@@ -119,7 +120,7 @@ def found(asked: list[str]) -> list[Path]:
     for word in asked:
         path = Path(word)
         if path.is_dir():
-            inside = [other for other in sorted(path.iterdir()) if other.suffix.lower() in READ]
+            inside = [other for other in by_name(path) if other.suffix.lower() in READ]
             inside = [other for other in inside if other.is_file() and not other.name.startswith(".")]
             if not inside:
                 raise FileNotFoundError(f"The folder {path} holds no picture ({', '.join(READ)}).")
@@ -137,17 +138,18 @@ def _names(files: list[Path], out: Path) -> dict[str, tuple[Path, int | None]]:
     """{name of the results: (file, page)}. ValueError where results would lie over pictures, or over each other."""
     names: dict[str, tuple[Path, int | None]] = {}
     here = {path.resolve() for path in files}
+    taken: dict[str, Path] = {}  # A.png and a.png are one file on Windows and macOS
     for path in files:
-        if path.resolve().parent == out.resolve():
+        if out.is_dir() and path.resolve().parent.samefile(out):  # Photos and photos may be one folder
             raise ValueError(f"--out {out} is the folder of {path.name}, whose picture would be lost; name another.")
         pages = _pages(path)
         for page in range(pages) if pages > 1 else (None,):
             name = stem(path) if page is None else f"{stem(path)}_page{page + 1:03}"
-            if name in names:
-                raise ValueError(f"{names[name][0]} and {path} would both become {name}.png; give each its own --out.")
+            if other := taken.get(name.casefold()):
+                raise ValueError(f"{other} and {path} would both become {name}.png; give each its own --out.")
             if (out / f"{name}.png").resolve() in here:
                 raise ValueError(f"{out / name}.png is one of the pictures and would be lost; name another --out.")
-            names[name] = (path, page)
+            names[name], taken[name.casefold()] = (path, page), path
     return names
 
 
@@ -223,4 +225,5 @@ def _write_objects(out: Path, sizes: dict[str, tuple], rows: list[dict], labels:
     ]  # fmt: skip
     categories = [{"id": number, "name": name} for number, name in enumerate(labels.names) if name in labels.things]
     with atomic_write(out / "objects.json") as temporary:
-        temporary.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+        text = json.dumps({"images": images, "annotations": annotations, "categories": categories})
+        temporary.write_text(text, encoding="utf-8")

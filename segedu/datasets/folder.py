@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from segedu.datasets.files import resized, smaller
 from segedu.datasets.folder_layout import SPLITS, Pair, in_order, look_through, stem
 from segedu.datasets.folder_truth import check_turned, read_picture, read_truth
 from segedu.datasets.folder_values import Values, labels_of
+from segedu.datasets.legends import read_text
 from segedu.ids import MaskError
 from segedu.inputs import height_and_width, whole_number
 from segedu.labels import LabelTable
@@ -223,9 +225,11 @@ def _group_of(name: str, pattern: str) -> str:
 
 def _listed(path: Path, pairs: list[Pair]) -> list[Pair]:
     of_name = {pair.name: pair for pair in pairs}
-    text = path.read_bytes().decode("utf-8-sig", "replace")
-    wanted = [line.strip() for line in text.splitlines() if line.strip()]
-    names = [line if line in of_name else stem(Path(line.split()[0].replace("\\", "/"))) for line in wanted]
+    lines = unicodedata.normalize("NFC", read_text(path)).replace("\\", "/").splitlines()
+    wanted = [line.strip() for line in lines if line.strip()]
+    # A line is a name, a file, or a file with more behind it; a name may have blanks.
+    forms = [(line, stem(Path(line)), stem(Path(line.split()[0]))) for line in wanted]
+    names = [next((name for name in form if name in of_name), form[-1]) for form in forms]
     lacking = [name for name in names if name not in of_name]
     if lacking:
         raise ValueError(f"{path} lists {len(lacking)} pictures that are not there with a mask, first {lacking[0]!r}.")

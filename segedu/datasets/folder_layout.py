@@ -11,7 +11,7 @@ from PIL import Image
 
 from segedu.datasets.annotations import Drawing, coco, is_coco, is_labelme, labelme, read_json
 from segedu.datasets.legends import find_legend
-from segedu.download import PICTURE_SUFFIXES
+from segedu.download import PICTURE_SUFFIXES, by_name
 from segedu.ids import DAMAGE, MaskError
 
 PICTURES = ("images", "image", "pictures", "imgs", "img", "jpegimages", "photos")
@@ -154,7 +154,7 @@ def _of_split(home: Path | None, split: str | None) -> Path | None:
 
 def _named(home: Path, names: tuple[str, ...]) -> Path | None:
     """The first folder of these names, in any capitals."""
-    there = {path.name.lower(): path for path in sorted(home.iterdir()) if path.is_dir()}
+    there = {path.name.lower(): path for path in by_name(home) if path.is_dir()}
     return next((there[name] for name in names if name in there), None)
 
 
@@ -171,7 +171,7 @@ def in_order(name: str) -> list:
 def _files(home: Path, found: Layout) -> list[Path]:
     """The picture files of a folder, sorted; litter and unknown files are passed over."""
     kept = []
-    for path in sorted(home.iterdir()):
+    for path in by_name(home):
         hidden = path.name.startswith(".") or path.name.lower() in LITTER
         if path.is_file() and not hidden and path.suffix.lower() in READ:
             kept.append(path)
@@ -200,7 +200,7 @@ def _pictures(home: Path, found: Layout) -> dict[str, Path]:
 def _truths(home: Path, picture_home: Path, mask_home: Path | None, pictures, split, found: Layout) -> dict:
     """{name of the picture: its truth}, in the one form that the folder has."""
     if mask_home is not None:
-        inside = [path for path in sorted(mask_home.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+        inside = [path for path in by_name(mask_home) if path.is_dir() and not path.name.startswith(".")]
         if _files(mask_home, found):
             return _with_objects(_mask_files(mask_home, found), home, mask_home, split, found)
         if inside and sum(unicodedata.normalize("NFC", path.name) in pictures for path in inside) * 2 >= len(inside):
@@ -246,10 +246,11 @@ def _with_objects(truths: dict, home: Path, mask_home: Path, split: str | None, 
 
 def _class_files(folders: list[Path], found: Layout) -> dict[str, ClassFiles]:
     of_picture: dict[str, dict[str, Path]] = {}
-    for folder in folders:
+    names = {folder: unicodedata.normalize("NFC", folder.name) for folder in folders}
+    for folder, name in names.items():
         for path in _files(folder, found):
-            of_picture.setdefault(ENDING.sub("", stem(path)), {})[folder.name] = path
-    found.names = ["background", *(folder.name for folder in folders if folder.name.lower() != "background")]
+            of_picture.setdefault(ENDING.sub("", stem(path)), {})[name] = path
+    found.names = ["background", *(name for name in names.values() if name.lower() != "background")]
     return {name: ClassFiles(paths) for name, paths in of_picture.items()}
 
 
@@ -264,7 +265,7 @@ def _beside(home: Path) -> dict[str, MaskFile]:
 def _folder_per_picture(home: Path) -> dict[str, tuple[Path, tuple[Path, ...]]]:
     """The form of the Data Science Bowl: NAME/images/NAME.png, and NAME/masks/ with a file an object."""
     found = {}
-    for path in sorted(home.iterdir()):
+    for path in by_name(home):
         inside = (path / "images", path / "masks")
         if path.is_dir() and all(part.is_dir() for part in inside):
             pictures, masks = (_files(part, Layout()) for part in inside)
@@ -273,12 +274,14 @@ def _folder_per_picture(home: Path) -> dict[str, tuple[Path, tuple[Path, ...]]]:
     return found
 
 
+def _json_files(place: Path) -> list[Path]:
+    return sorted((path for path in place.glob("*.json") if path.name[0] != "."), key=lambda path: path.name)
+
+
 def _coco_in(place: Path, split: str | None, found: Layout) -> dict[str, Drawing]:
     """{file name: drawing} of the one COCO file in this folder; of several, the one whose name has the split."""
     files = {}
-    for path in sorted(place.glob("*.json")):
-        if path.name.startswith("."):
-            continue
+    for path in _json_files(place):
         try:
             value = read_json(path)
         except MaskError as error:
@@ -318,9 +321,7 @@ def _by_name(drawings: dict[str, Drawing], found: Layout) -> dict[str, Drawing]:
 
 def _labelme_in(place: Path, found: Layout) -> dict[str, Drawing]:
     truths = {}
-    for path in sorted(place.glob("*.json")):
-        if path.name.startswith("."):
-            continue
+    for path in _json_files(place):
         try:
             value = read_json(path)
             if is_labelme(value):

@@ -41,15 +41,32 @@ def find_legend(folder: Path) -> Path | None:
     return next((there[name] for name in LEGENDS if name in there), None)
 
 
+def read_text(path: Path) -> str:
+    """What a text file says, in UTF-8 or in the UTF-16 of Windows' editors and PowerShell.
+
+    Raises MaskError for letters of one country, as Excel on Windows writes them.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise MaskError(
+            f"{path}, line {line}: {data.splitlines()[line - 1]!r} is not UTF-8. Save the file again as UTF-8 (Excel "
+            "calls it CSV UTF-8)."
+        ) from error
+
+
 def read_legend(path: Path) -> LabelTable:
     """The label table of a text file: a class a line, in the order of the ids, with or without its colour.
 
     "road", "road,128,64,128", "128 64 128 road" and a heading such as "name,r,g,b" are read; # begins a remark. With
     ",thing" at the end of some lines, those classes have objects that can be counted; else all but background do.
-    Raises MaskError that names the line for anything else, and where some lines have a colour and others have none.
+    Raises MaskError that names the line for anything else, and where some lines have a colour and others have none; and
+    as read_text.
     """
     names, colours, things = [], [], []
-    text = path.read_bytes().decode("utf-8-sig", "replace")
+    text = read_text(path)
     for number, line in enumerate(text.splitlines(), 1):
         line = line.split("#")[0].strip()
         if not line or (number == 1 and HEADING.fullmatch(line)):

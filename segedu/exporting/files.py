@@ -8,6 +8,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,16 +58,7 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
     Example:
         >>> export_onnx("street.onnx", segedu.load("unet_toystreet"))
     """
-    path, network, notes = _checked(path, ".onnx", model, labels)
-    file = _followed(network).model_proto
-    for key, value in notes.items():
-        entry = file.metadata_props.add()
-        entry.key, entry.value = key, value
-    data = file.SerializeToString()
-    _check_equal(largest_difference(data, network, SIZES), network)
-    with resources.atomic_write(path) as temporary:
-        temporary.write_bytes(data)
-    return path
+    return Followed(model, labels).write_onnx(path)
 
 
 def export_torch(path: str | Path, model: nn.Module, *, labels: LabelTable | None = None) -> Path:
@@ -90,18 +82,7 @@ def export_torch(path: str | Path, model: nn.Module, *, labels: LabelTable | Non
     Example:
         >>> export_torch("street.pt2", segedu.load("unet_toystreet"))
     """
-    path, network, notes = _checked(path, ".pt2", model, labels)
-    program = _followed(network).exported_program
-    written = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of weights that share their memory
-        torch.export.save(program, written, extra_files=notes)
-    written.seek(0)
-    read = torch.export.load(written).module()
-    _check_equal(_largest_difference(lambda image: read(torch.from_numpy(image))[0].numpy(), network, SIZES), network)
-    with resources.atomic_write(path) as temporary:
-        temporary.write_bytes(written.getvalue())
-    return path
+    return Followed(model, labels).write_torch(path)
 
 
 def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequence[tuple[int, int]]) -> float:
@@ -116,21 +97,25 @@ def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequen
         ImportError: Where onnxruntime is not installed.
         ValueError: Where the file does not take such a picture, or gives a map of another size.
     """
+    return _largest_difference(_by_onnxruntime(file), _Outputs(unwrapped(model)), sizes)
+
+
+def _by_onnxruntime(file: str | Path | bytes) -> Callable[[np.ndarray], np.ndarray]:
+    """The file as a function: picture → logits."""
     try:
         import onnxruntime
     except ImportError as error:
         raise ImportError(f"Running an ONNX file needs onnxruntime: {HOW_TO_INSTALL}") from error
     source = file if isinstance(file, bytes) else str(file)
     session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
-    return _largest_difference(lambda image: session.run(["logits"], {"image": image})[0], model, sizes)
+    return lambda image: session.run(["logits"], {"image": image})[0]
 
 
-def _largest_difference(function: Callable[[np.ndarray], np.ndarray], model: nn.Module, sizes) -> float:
+def _largest_difference(function: Callable[[np.ndarray], np.ndarray], network: _Outputs, sizes) -> float:
     """As largest_difference; `function` is the file: picture → logits."""
-    network = _Outputs(unwrapped(model))
     chance, worst = np.random.default_rng(0), 0.0
     for number, size in enumerate(sizes):
-        image = chance.random((1, input_channels(model), *size), np.float32) * np.float32(0.1 if number % 2 else 1)
+        image = chance.random((1, network.example.shape[1], *size), np.float32) * np.float32(0.1 if number % 2 else 1)
         with torch.inference_mode():
             wanted = network(torch.from_numpy(image))[0].numpy()
         try:
@@ -147,33 +132,85 @@ def _largest_difference(function: Callable[[np.ndarray], np.ndarray], model: nn.
     return worst
 
 
-def _check_equal(worst: float, network: nn.Module) -> None:
-    """ValueError where the file's logits are not the network's."""
-    if not worst < EQUAL:
-        raise ValueError(
-            f"The file of this {type(network).__name__} would not give the network's logits: they differ by up to "
-            f"{worst:.1g}{_too_old()}. Nothing was written."
-        )
+class Followed:
+    """A network that is followed once, of which several files can be written: each is compared with it first.
+
+    Args:
+        model: as for export_onnx.
+        labels: as for export_onnx.
+    """
+
+    def __init__(self, model: nn.Module, labels: LabelTable | None = None):
+        check_model(model)
+        self.labels = checked_labels(model, labels)
+        self.network = unwrapped(model)
+        if is_unpadded(self.network):
+            raise ValueError(
+                f"This {type(self.network).__name__} has no padding: its logits are smaller than its picture, and only "
+                "some sizes fit. Export one with padding, which takes pictures of any size."
+            )
+
+    def write_onnx(self, path: str | Path) -> Path:
+        """The path of the ONNX file that is written, wholly or not at all."""
+        path = _named(path, ".onnx")
+        return _written(path, self.onnx_file())
+
+    def write_torch(self, path: str | Path) -> Path:
+        """The path of torch's own file that is written, wholly or not at all."""
+        path = _named(path, ".pt2")
+        written = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of weights that share their memory
+            notes = _metadata(self.network, self.labels)
+            torch.export.save(self._program.exported_program, written, extra_files=notes)
+        written.seek(0)
+        read = torch.export.load(written).module()
+        self._check_equal(lambda image: read(torch.from_numpy(image))[0].numpy())
+        return _written(path, written.getvalue())
+
+    def onnx_file(self) -> bytes:
+        """What stands in an ONNX file, once it is compared with the network."""
+        file = self._program.model_proto
+        for key, value in _metadata(self.network, self.labels).items():
+            entry = file.metadata_props.add()
+            entry.key, entry.value = key, value
+        data = file.SerializeToString()
+        self._check_equal(_by_onnxruntime(data))
+        return data
+
+    @cached_property
+    def _outputs(self) -> _Outputs:
+        return _Outputs(self.network)
+
+    @cached_property
+    def _program(self) -> torch.onnx.ONNXProgram:
+        return _followed(self._outputs)
+
+    def _check_equal(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
+        """ValueError where the file, as a function, gives other logits than the network."""
+        worst = _largest_difference(function, self._outputs, SIZES)
+        if not worst < EQUAL:
+            raise ValueError(
+                f"The file of this {type(self.network).__name__} would not give the network's logits: they differ by "
+                f"up to {worst:.1g}{_too_old()}. Nothing was written."
+            )
 
 
-def _checked(
-    path: str | Path, ending: str, model: nn.Module, labels: LabelTable | None
-) -> tuple[Path, nn.Module, dict[str, str]]:
-    """The path, the bare network, and what stands beside it in the file, after the checks of all exports."""
-    check_model(model)
+def _named(path: str | Path, ending: str) -> Path:
+    """The path, if its name ends so."""
     path = Path(path)
     if path.suffix.lower() != ending:
         raise ValueError(
             f'{path} does not end in "{ending}", by which other programs know such files: {path.stem}{ending}'
         )
-    labels = checked_labels(model, labels)
-    network = unwrapped(model)
-    if is_unpadded(network):
-        raise ValueError(
-            f"This {type(network).__name__} has no padding: its logits are smaller than its picture, and only some "
-            "sizes fit. Export one with padding, which takes pictures of any size."
-        )
-    return path, network, _metadata(network, labels)
+    return path
+
+
+def _written(path: Path, data: bytes) -> Path:
+    """The path, once the data stand there."""
+    with resources.atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+    return path
 
 
 class _Outputs(nn.Module):
@@ -202,14 +239,13 @@ class _Outputs(nn.Module):
         return (logits,)
 
 
-def _followed(network: nn.Module) -> torch.onnx.ONNXProgram:
+def _followed(copied: _Outputs) -> torch.onnx.ONNXProgram:
     """The network's steps, in ONNX's form and in torch's, its height and width left open."""
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(f"Writing an ONNX file needs onnx and onnxscript: {HOW_TO_INSTALL}") from error
-    copied = _Outputs(network)
     side = {name: torch.export.Dim(name, min=SMALLEST, max=LARGEST) for name in ("height", "width")}
     shapes = {"image": {0: torch.export.Dim("batch", min=1, max=1024), 2: side["height"], 3: side["width"]}}
     talk = logging.getLogger("torch.onnx")
@@ -222,8 +258,8 @@ def _followed(network: nn.Module) -> torch.onnx.ONNXProgram:
         )  # fmt: skip
     except Exception as error:  # whatever torch.export raises for code that it cannot follow
         raise ValueError(
-            f"This {type(network).__name__} cannot be followed by torch.export with its height and width left open. "
-            f"Its forward must not look at single numbers of a picture{_too_old()}: {str(error).splitlines()[0]}"
+            f"This {type(copied.network).__name__} cannot be followed by torch.export with its height and width left "
+            f"open. Its forward must not look at single numbers of a picture{_too_old()}: {str(error).splitlines()[0]}"
         ) from error
     finally:
         talk.setLevel(level)

@@ -16,11 +16,9 @@ from pathlib import Path
 from torch import nn
 
 from segedu import resources
-from segedu.exporting.files import export_onnx
+from segedu.exporting.files import Followed
 from segedu.labels import LabelTable
-from segedu.models.layers import unwrapped
 from segedu.models.outputs import input_channels
-from segedu.training.checkpoints import checked_labels
 
 STATIC = Path(__file__).parents[1] / "static"
 PACKAGE = "onnxruntime-web"  # on npm's registry
@@ -53,27 +51,29 @@ def export_page(
     Example:
         >>> export_page("street.html", segedu.load("unet_toystreet"))
     """
-    path = Path(path)
+    return write_page(path, Followed(model, labels), runtime)
+
+
+def write_page(path: str | Path, followed: Followed, runtime: str | Path | None = None) -> Path:
+    """As export_page, of a network of which other files may have been written."""
+    path, labels = Path(path), followed.labels
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f'{path} does not end in ".html", by which browsers know a page: {path.stem}.html')
-    labels = checked_labels(model, labels)
     if labels is None:
         raise ValueError("The page needs names and colours of the classes, and this network has no table: give labels=")
-    if (channels := input_channels(model)) not in (1, 3):
+    if (channels := input_channels(followed.network)) not in (1, 3):
         raise ValueError(f"A browser's pictures are grey or coloured, and this network wants {channels} channels.")
     parts = _runtime(runtime)
-    with tempfile.TemporaryDirectory() as folder:
-        network = export_onnx(Path(folder, "model.onnx"), model, labels=labels).read_bytes()
     about = {"channels": channels, "names": labels.names, "colours": labels.colours}
     script = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("parts.js", "network_page.js"))
     page = (STATIC / "network_page.html").read_text(encoding="utf-8")
     texts = {
-        "title": html.escape(f"Segmentation into {len(labels)} classes ({type(unwrapped(model)).__name__})"),
+        "title": html.escape(f"Segmentation into {len(labels)} classes ({type(followed.network).__name__})"),
         "version": html.escape(str(json.loads(parts["package.json"]).get("version", ""))),
         "style": (STATIC / "widgets.css").read_text(encoding="utf-8"),
         "about": json.dumps(about).replace("<", "\\u003c"),  # a name must not end the element that it stands in
         "script": script,
-        "model": _packed(network),
+        "model": _packed(followed.onnx_file()),
         "runtime": _packed(parts[RUNTIME]),
         "machine": _packed(parts[MACHINE]),
     }
@@ -99,7 +99,9 @@ def _runtime(place: str | Path | None) -> dict[str, bytes]:
             "of that package: runtime=, or --runtime on the command line."
         )
     with tempfile.TemporaryDirectory() as folder:
-        told = subprocess.run([npm, "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, text=True)
+        told = subprocess.run(
+            [npm, "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
+        )
         fetched = sorted(Path(folder).glob("*.tgz"))
         if told.returncode or not fetched:
             reason = (told.stderr.strip().splitlines() or ["it says nothing"])[-1]

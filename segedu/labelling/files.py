@@ -91,7 +91,7 @@ def _settle(sheet: Sheet) -> None:
     whole = _waiting(sheet.objects).exists()
     for path in (sheet.mask, sheet.objects):
         if whole and _waiting(path).exists():
-            os.replace(_waiting(path), path)
+            resources.replace(_waiting(path), path)
     _waiting(sheet.mask).unlink(missing_ok=True)
 
 

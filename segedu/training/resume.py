@@ -186,6 +186,8 @@ class TrainingState:
                 f"{self.checkpoint} holds an earlier training. Go on with it by resume=True, or choose another file."
             )
         tensors, header = checkpoints.read(self.checkpoint)
+        # Copies: what was read still lies in the file, and Windows replaces no file in which something lies.
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
         notes, here = header["notes"], self._notes()
         headers.check_notes(self.checkpoint, notes, here | {"history": asdict(EXAMPLE)})
         self._check_same(notes, here, train)

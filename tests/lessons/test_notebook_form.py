@@ -10,6 +10,7 @@ from tools import notebook_form as form
 
 NAME = "04_training"
 CAPTION = "The loss falls."
+DETAILS = "<details><summary>Why?</summary>\n\nIt learns.\n\n</details>"
 
 
 def stream(text: str, name: str = "stdout"):
@@ -25,7 +26,8 @@ def caption():
 
 
 def folded(tag: str) -> dict:
-    return {"tags": [tag, "hide-input"], "jupyter": {"source_hidden": True}, "cellView": "form"}
+    closed = {"jupyter": {"source_hidden": True}, "cellView": "form", "_kg_hide-input": True}
+    return {"tags": [tag, "hide-input"], **closed}
 
 
 def sound_lesson():
@@ -43,7 +45,7 @@ def sound_lesson():
             new_markdown_cell("What do you expect?"),
             new_code_cell("guess = 3"),
             new_code_cell("check.guess(guess, truth)", metadata=copy.deepcopy(answer), outputs=[stream("right\n")]),
-            new_markdown_cell("It is so."),
+            new_markdown_cell(f"{DETAILS}\n\nIt is so."),
             new_code_cell(f"assert truth == {number}\ntorch.testing.assert_close(a, b)", metadata=folded("proof")),
         ]
     cells += [
@@ -180,6 +182,26 @@ def unfolded_on_colab(lesson):
     del find(lesson, "assert truth == 1").metadata["cellView"]
 
 
+def unfolded_on_kaggle(lesson):
+    del find(lesson, "assert truth == 1").metadata["_kg_hide-input"]
+
+
+def inside_a_line(lesson):
+    lesson.cells[2].source += DETAILS.replace("<details>", "Why? <details>")
+
+
+def without_blank_lines(lesson):
+    lesson.cells[2].source += DETAILS.replace("</summary>\n\n", "</summary>\n")
+
+
+def text_right_below(lesson):
+    lesson.cells[2].source += DETAILS + "\nSo it falls."
+
+
+def never_closed(lesson):
+    lesson.cells[2].source += DETAILS.replace("</details>", "")
+
+
 def unfolded_on_a_site(lesson):
     find(lesson, "assert truth == 1").metadata["tags"] = ["proof"]
 
@@ -193,7 +215,7 @@ def not_stored(lesson):
 
 
 def proof_before_reading(lesson):
-    lesson.cells.remove(find(lesson, "It is so."))
+    lesson.cells.remove(find(lesson, "<details>"))
 
 
 def two_kinds(lesson):
@@ -297,6 +319,11 @@ FAULTS = [
     (empty_proof, "proofs", "asserts nothing"),
     (open_proof, "folds", "not folded"),
     (unfolded_on_colab, "folds", "not folded"),
+    (unfolded_on_kaggle, "folds", "not folded"),
+    (inside_a_line, "folded_words", "a line <details>"),
+    (without_blank_lines, "folded_words", "a line <details>"),
+    (text_right_below, "folded_words", "a line <details>"),
+    (never_closed, "folded_words", "a line <details>"),
     (unfolded_on_a_site, "folds", "not folded"),
     (only_stored, "recorded", "tag it recorded"),
     (not_stored, "recorded", "tag it proof"),

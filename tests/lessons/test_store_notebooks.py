@@ -54,7 +54,7 @@ def test_clean_leaves_what_a_reader_should_see():
     assert notebook.metadata == METADATA and nbformat.validate(notebook) is None
     assert first.metadata == {"tags": ["raises-exception"]}
     assert answer.metadata == {"collapsed": True, "jupyter": {"outputs_hidden": True}}
-    folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+    folded = {"jupyter": {"source_hidden": True}, "cellView": "form", "_kg_hide-input": True}
     assert proof.metadata == {"tags": ["proof", "hide-input"], **folded}
     text, picture, result, error = first.outputs
     assert text.text == "100%\nloss 0.5\n"

@@ -11,7 +11,7 @@ from torch import nn
 
 import segedu
 from segedu import cli, models
-from segedu.exporting import export_onnx, export_torch, largest_difference
+from segedu.exporting import export_onnx, export_torch, files, largest_difference
 from segedu.labels import STREET
 from segedu.training import CheckpointError
 from tests.exports import IS_ABLE, able
@@ -57,7 +57,10 @@ def test_the_file_gives_the_networks_logits_on_twenty_sizes(kind, tmp_path):
 def test_what_stands_in_the_file(tmp_path):
     model = models.SmallNet(11)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    file = onnx.load(export_onnx(tmp_path / "net.onnx", model, labels=STREET))
+    followed = files.Followed(model, STREET)
+    path = followed.write_onnx(tmp_path / "net.onnx")
+    assert followed.onnx_file() == path.read_bytes()  # as a page holds it, written later
+    file = onnx.load(path)
     onnx.checker.check_model(file)
     notes = {entry.key: entry.value for entry in file.metadata_props}
     assert json.loads(notes["labels"])["names"] == list(STREET.names)
@@ -176,12 +179,17 @@ def test_without_onnx_there_is_a_sentence(tmp_path, monkeypatch, capsys):
 
 
 @able
-def test_the_command_writes_and_compares(tmp_path, capsys):
+def test_the_command_follows_the_network_once_writes_and_compares(tmp_path, capsys, monkeypatch):
     path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
-    assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 0
+    done, follow, outputs = [], torch.onnx.export, files._Outputs
+    monkeypatch.setattr(torch.onnx, "export", lambda *given, **told: done.append("followed") or follow(*given, **told))
+    monkeypatch.setattr(files, "_Outputs", lambda network: done.append("copied") or outputs(network))
+    asked = ["--onnx", str(tmp_path / "net.onnx"), "--torch", str(tmp_path / "net.pt2")]
+    assert cli.main(["export", str(path), *asked]) == 0
+    assert done == ["copied", "followed"]  # once, for both files
     printed = capsys.readouterr().out
-    assert "on 5 sizes its logits are the network's" in printed and (tmp_path / "net.onnx").stat().st_size > 1000
-    assert cli.main(["export", str(path), "--torch", str(tmp_path / "net.pt2")]) == 0
+    assert printed.count("on 5 sizes its logits are the network's") == 2
+    assert (tmp_path / "net.onnx").stat().st_size > 1000
     assert torch.export.load(tmp_path / "net.pt2").module()(torch.rand(1, 3, 33, 50))[0].shape == (1, 11, 33, 50)
 
 
@@ -201,6 +209,6 @@ def test_the_command_says_what_it_lacks(words, sentence, tmp_path, capsys, monke
 @able
 def test_a_file_that_gives_something_else_is_not_written(tmp_path, monkeypatch, capsys):
     path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
-    monkeypatch.setattr("segedu.exporting.files.largest_difference", lambda *given: 0.5)
+    monkeypatch.setattr("segedu.exporting.files._largest_difference", lambda *given: 0.5)
     assert cli.main(["export", str(path), "--onnx", str(tmp_path / "net.onnx")]) == 2
     assert "they differ by up to 0.5" in capsys.readouterr().err and not (tmp_path / "net.onnx").exists()
