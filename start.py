@@ -133,9 +133,9 @@ def refresh_working_copy(fresh, folder=WORKING_COPY, without=()):
                 cell["metadata"].get("jupyter", {}).pop("outputs_hidden", None)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    for page in ("GLOSSARY.md", "MANY_PROCESSES.md"):  # lessons link to them
-        if (LESSONS / page).exists() and not (folder / page).exists():
-            shutil.copy(LESSONS / page, folder)
+    for page in LESSONS.glob("*.md"):  # a teacher's guide would tell the answers
+        if page.name != "TEACHING.md" and not (folder / page.name).exists():
+            shutil.copy(page, folder)
 
 
 def run(python, *command, **environment):

@@ -75,7 +75,7 @@ def scores(net: QuickUNet, pictures: ToyCells) -> Scores:
 
 
 def weight_maps() -> Arms:
-    """Is it the weight in the gaps, or the weight of background? And what does equation 2 teach as it is printed?"""
+    """Is it the weight in the gaps, or of background? And what does U-Net's equation 2 teach as it is printed?"""
     train = ToyCells("train", length=200, size=SIZE, instances=True)
     val = ToyCells("val", size=SIZE, instances=True)
     arms = {

@@ -20,7 +20,7 @@ IGNORE_COLOUR = (128, 128, 128)
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The classes of a data set: class id = position in `names`. Lessons 00, 01a, 09, 11.
+    """The classes of a data set: class id = position in `names`. Lessons 01a, 11a and 15.
 
     Attributes:
         names: one name a class, in the order of the ids 0 … len(table) − 1.

@@ -46,7 +46,9 @@ python start.py lab
 | --- | --- |
 {rows}
 
-The exercises of each are in `notebooks/exercises`; solutions and tests are in [the whole course]({address}).
+The exercises of each are in `notebooks/exercises`, the words of the field in the [glossary](notebooks/GLOSSARY.md).
+Two pages to print: [shapes and values](notebooks/PRINT_shapes_and_values.md), [scores](notebooks/PRINT_scores.md).
+Solutions and tests are in [the whole course]({address}).
 """
 SIGNPOST = """\
 # {stem} · Solutions

@@ -41,7 +41,7 @@ class FolderError(MaskError):
 
 
 class PictureFolder(SegmentationDataset):
-    """Your own pictures with their masks. Lesson 01a.
+    """Your own pictures with their masks. Lesson 15.
 
     ds[i] → image (3, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says. Grey
     pictures have three equal channels; pictures that a camera turned stand upright; of a TIFF of

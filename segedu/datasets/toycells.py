@@ -18,7 +18,7 @@ LOOKS = {"nuclei": draw_nuclei, "membranes": draw_membranes}
 
 
 class ToyCells(RenderedWorld):
-    """Rendered cells that touch: grey pictures, masks, and ids of cells. Lessons 06, 07, 11, 12.
+    """Rendered cells that touch: grey pictures, masks, and ids. Lessons 06, 07, 11a, 11b, 12.
 
     ds[i] → image (1, H, W), mask (H, W)[, instances (H, W)], as SegmentationDataset says, but
     with one channel. In the mask (labels.CELLS) there is a line of background between touching

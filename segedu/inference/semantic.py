@@ -260,7 +260,7 @@ def _padded(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 @contextlib.contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[nn.Module]:
-    """A `with` block in which the model is in eval mode. Lesson 04.
+    """A `with` block in which the model is in eval mode. Lessons 04 and 14.
 
     Args:
         model: all its parts are in eval mode; afterwards each is as it was.

@@ -31,7 +31,7 @@ class BackboneUNet(SegmentationModel):
     as in U-Net. With `pretrained=True` the backbone starts from ImageNet; then a few dozen pictures
     of your own are often enough. Frozen for the first steps: model.train(), then
     model.backbone.eval().requires_grad_(False) and `fit`; then model.train().requires_grad_(True)
-    and `fit` again. Lesson 06.
+    and `fit` again. Lessons 06 and 15.
 
     Args:
         num_classes: Scores of each pixel.

@@ -58,7 +58,8 @@ class PanopticDeepLab(SegmentationModel):
         ValueError: For an unknown stride, and for rates and sizes as in DeepLab.
 
     Source:
-        sections 3.1 and 3.2; the widths of the branches as in the authors' code, in proportion.
+        arXiv 1911.10194, sections 3.1 and 3.2; the widths of the branches as in the authors' code,
+        in proportion.
     """
 
     def __init__(

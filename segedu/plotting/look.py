@@ -42,7 +42,7 @@ plt.rcParams.update({
 
 
 def baseline(axis: Axes, value: float, name: str, *, vertical: bool = False, level: int = 0) -> None:
-    """Draw a dashed grey line across a plot at `value`, with its name on it. Lesson 04.
+    """Draw a dashed grey line across a plot at `value`, with its name on it. Lesson 02.
 
     Args:
         axis: of a plot whose limits are set already: the name stands at its end.

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.project.test_publish import ADA, clones, git  # noqa: F401
+from tests.project.test_teaching import PRINTED
 from tools import exercises, learner, publish
 from tools.cells import EXERCISES, NOTEBOOKS, ROOT, SOLUTIONS, TRANSLATIONS, tags
 
@@ -44,7 +45,8 @@ def test_it_has_every_lesson_and_its_exercises_and_no_solutions(edition):
     paths = [*NOTEBOOKS, *EXERCISES, *SOLUTIONS, *TRANSLATIONS]
     assert made.keys() == {path.relative_to(ROOT).as_posix() for path in paths}
     others = {path.name for path in (edition / "notebooks").rglob("*.*")} - {path.name for path in paths}
-    assert others == {"GLOSSARY.md", "MANY_PROCESSES.md"}, "a teacher's guide would tell the answers"
+    pages = {path.name for path in (ROOT / "notebooks").glob("*.md")}
+    assert others == pages - {"TEACHING.md"} and others > {*PRINTED}, "a teacher's guide would tell the answers"
     for path in SOLUTIONS:
         (cell,) = made[f"notebooks/solutions/{path.name}"]["cells"]
         assert cell["cell_type"] == "markdown" and f"blob/main/notebooks/solutions/{path.name}" in cell["source"]
@@ -118,7 +120,9 @@ def _alone() -> dict[str, str]:
 def test_what_it_links_is_there(edition):
     readme = (edition / "README.md").read_text(encoding="utf-8")
     here = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
-    assert len(here) == len([*NOTEBOOKS, *TRANSLATIONS]) and all((edition / name).is_file() for name in here)
+    lessons = [path.relative_to(ROOT).as_posix() for path in [*NOTEBOOKS, *TRANSLATIONS]]
+    pages = [f"notebooks/{name}" for name in ("GLOSSARY.md", *PRINTED)]
+    assert sorted(here) == sorted(lessons + pages) and all((edition / name).is_file() for name in here)
     for name, notebook in notebooks(edition / "notebooks").items():
         words = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
         for link in re.findall(r"\]\((?!https?:|#)([\w./-]+)[)#]", words):

@@ -122,6 +122,32 @@ def test_nothing_comes_from_elsewhere_and_headings_are_found():
     )
 
 
+def test_a_lesson_that_is_spoken_of_is_a_link():
+    """And only there: not in code, headings, links or HTML, and no lesson is a link to itself."""
+    five, six = "[lesson 05](05_fcn.ipynb)", "06_unet.ipynb"
+    sound = {
+        "In lesson 05, and **Next: lesson 05**.": f"In {five}, and **Next: {five}**.",
+        "lessons 05, 06 to 99": f"lessons [05](05_fcn.ipynb), [06]({six}) to 99",
+        "| in lesson\n05 |": "| in [lesson\n05](05_fcn.ipynb) |",
+        "> Lesson 06's": f"> [Lesson 06]({six})'s",
+    }
+    for text, wanted in sound.items():
+        assert folded(cell(text, kind="markdown"))[0]["source"] == wanted
+    kept = [
+        "## Before lesson 05", "`lesson 05`", "```\nlesson 05\n```", "[see lesson 05](x.ipynb)", "lesson 99, lesson 5",
+        "<details><summary>lesson 05</summary>", "<b>a\nlesson 05</b>", "![lesson 05](a.png)", '<img alt="lesson 05">',
+    ]  # fmt: skip
+    for text in kept:
+        assert folded(cell(text, kind="markdown"))[0]["source"] == text
+    assert folded(cell("x  # lesson 05"))[0]["source"] == "x  # lesson 05"
+    itself = folded(cell("lesson 05", kind="markdown"), path=ROOT / "notebooks" / "05_fcn.ipynb")
+    assert itself[0]["source"] == "lesson 05"
+    korean = folded(cell("00강과 05강", kind="markdown"), path=ROOT / "notebooks" / "ko" / "04_training.ipynb")
+    assert korean[0]["source"] == "[00강](00_a_cup_from_a_few_strokes.ipynb)과 [05강](../05_fcn.ipynb)"
+    page = pages.markdown("see lesson 05", ROOT / "data" / "cards", ROOT / "build")
+    assert page == "see [lesson 05](../../notebooks/05_fcn.ipynb)"
+
+
 def test_a_lesson_leads_to_a_page_of_this_site_where_it_names_its_address():
     address = f"{pages.REPOSITORY}/blob/main"
     told = f"[Korean]({address}/README.ko.md), [none]({address}/none.md), [code]({address}/start.py)"

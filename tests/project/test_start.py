@@ -347,10 +347,12 @@ def test_the_readers_lesson_stays_and_a_new_one_comes(start, tmp_path):
 def test_translations_and_the_glossary_come_too_and_the_readers_notes_in_it_stay(start, tmp_path):
     lesson(tmp_path / "notebooks" / "ko" / "00_cup.ipynb", "guess = 1")
     (tmp_path / "notebooks" / "GLOSSARY.md").write_text("| mask | 마스크 |", encoding="utf-8")
+    (tmp_path / "notebooks" / "TEACHING.md").write_text("They guess 3. Say: 4.")
     start["refresh_working_copy"](False)
     copy = tmp_path / "my_lessons"
     assert json.loads((copy / "ko" / "00_cup.ipynb").read_text(encoding="utf-8"))["cells"][1]["outputs"] == []
     assert (copy / "GLOSSARY.md").read_text(encoding="utf-8") == "| mask | 마스크 |"
+    assert not (copy / "TEACHING.md").exists()
     (copy / "GLOSSARY.md").write_text("my notes")
     start["refresh_working_copy"](False)
     assert (copy / "GLOSSARY.md").read_text() == "my notes"

@@ -160,17 +160,19 @@ def test_the_survey_has_eight_questions():
     assert re.findall(r"^(\d)\. ", survey, re.MULTILINE) == [*"12345678"]
 
 
-@pytest.mark.parametrize("name", ["TEACHING.md", *PRINTED])
-def test_links_lead_somewhere(name):
-    text = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
-    assert links and not [link for link in links if not (ROOT / "notebooks" / link).is_file()]
-
-
 @pytest.mark.parametrize("name", PRINTED)
 def test_what_is_printed_is_linked_and_fits_a_page(name):
     text = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
     assert f"]({name})" in PAGE and text.count("\n") <= 50 and len(text.split()) < 600
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_what_is_printed_tells_no_answer_before_the_lesson_asks(name):
+    """Learners have it from the start; what a teacher says after a guess is an answer."""
+    text = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
+    said = " ".join(re.findall(r"\*\*Say\*\*: (.+)", PAGE))
+    answers = {*re.findall(r"\d+\.\d+", said)}
+    assert len(answers) > 10 and answers & {*re.findall(r"\d+\.\d+", text)} == set()
 
 
 def test_the_printed_scores_name_the_lesson_that_explains_them():

@@ -12,7 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tools.cells import NOTEBOOKS, REPOSITORY, ROOT
+from tools.cells import NOTEBOOKS, REPOSITORY, ROOT, TRANSLATIONS
 
 # The pages of the API, in groups: modules of segedu whose public names have docstrings for readers.
 API = {
@@ -32,6 +32,12 @@ BADGE = re.compile(r"\[!\[([^]]*)\]\(https?://[^)]*\)\]\(([^)]*)\)")  # a pictur
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 PAGE = re.compile(rf"(?<=\]\(){re.escape(REPOSITORY)}/blob/main/([^)#\s]+\.md)")  # by the address that it has elsewhere
 ANCHOR = re.compile(r"(\]\((?!\w+:)[^)#\s]*#)([^)\s]+)")  # of a heading, as JupyterLab or GitHub writes it
+LESSONS = {path.stem.partition("_")[0]: path for path in NOTEBOOKS}
+SPOKEN = re.compile(r"\b[Ll]essons?\s\d\d[ab]?(?:(?:, |–|,?\sand\s|\sto\s)\d\d[ab]?)*|\b\d\d[ab]?강")
+NO_PROSE = re.compile(  # blocks of code, HTML up to the next empty line, headings, links and pictures, code, tags
+    r"(^ *```.*?^ *```|^ *<[^\n]*(?:\n[^\n]+)*|^#[^\n]*|!?\[[^]]*\]\([^)]*\)|`[^`]+`|<[^>\n]+>)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def stage(folder: Path) -> None:
@@ -90,7 +96,28 @@ def markdown(text: str, home: Path, folder: Path) -> str:
         return Path(os.path.relpath(ROOT / at(target), (ROOT / at(home / "x")).parent)).as_posix()
 
     text = re.sub(r'(?<=href=")(notebooks/[^"]+)\.ipynb(?=")', r"\1.html", text)
-    return LINK.sub(had, at_home(text))
+    return LINK.sub(had, with_lessons(at_home(text), home / "x"))
+
+
+def with_lessons(text: str, path: Path) -> str:
+    """Markdown of this file in which the lessons that it speaks of are links, but for the lesson that it is itself.
+
+    A lesson in Korean leads to lessons in Korean, where there are.
+    """
+    places = LESSONS | {one.stem.partition("_")[0]: one for one in TRANSLATIONS if one.parent == path.parent}
+
+    def linked(words: str, number: str) -> str:
+        place = places.get(number, path)
+        return words if place == path else f"[{words}]({Path(os.path.relpath(place, path.parent)).as_posix()})"
+
+    def spoken(found: re.Match) -> str:
+        numbers = re.findall(r"\d\d[ab]?", found[0])
+        if len(numbers) == 1:
+            return linked(found[0], numbers[0])
+        return re.sub(r"\d\d[ab]?", lambda number: linked(number[0], number[0]), found[0])
+
+    parts = NO_PROSE.split(text)
+    return "".join(part if odd % 2 else SPOKEN.sub(spoken, part) for odd, part in enumerate(parts))
 
 
 def at_home(text: str) -> str:
@@ -119,6 +146,8 @@ def folded(notebook: dict, path: Path) -> dict:
     cells = []
     for cell in notebook["cells"]:
         cell["source"] = beside("".join(cell["source"]), path.parent)
+        if cell["cell_type"] == "markdown":
+            cell["source"] = with_lessons(cell["source"], path)
         cells += [prose(cell)] if cell["cell_type"] == "markdown" else code(cell)
     if path.parent.name == "solutions":
         cells[0]["source"] = cells[0]["source"].replace(": exercises", ": solutions", 1)
