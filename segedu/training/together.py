@@ -45,7 +45,7 @@ def _warn_into_the_void() -> None:
     """
     usual = os.dup(2)
     try:
-        with open(os.devnull, "w") as nowhere:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), 2)
             nn.parallel.DistributedDataParallel(nn.Linear(1, 1), find_unused_parameters=True)(torch.zeros(1, 1))
     finally:

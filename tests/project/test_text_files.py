@@ -17,7 +17,6 @@ OTHERS = ("Image.open", "tarfile.open", "zipfile.open", "packed.open")  # no tex
 # Letters that are the same everywhere, and what is thrown away: how many of a file's calls.
 PLAIN = {
     "benchmarks/large.py": 1, "benchmarks/sides.py": 1, "benchmarks/tiles.py": 1, "segedu/runtime.py": 3,  # /proc
-    "segedu/distributed.py": 1, "segedu/training/together.py": 1,  # os.devnull
     "start.py": 3,  # a checksum, and JSON in ASCII
 }  # fmt: skip
 
