@@ -1,7 +1,8 @@
 """The README's pictures: `python -m tools.gallery`.
 
 Its first picture shows what its first lines of Python compute; they are run. The gallery has, of each lesson with a
-cell tagged `hero`, that cell's stored picture, made small, with its alternative text. Nothing else of README changes.
+cell tagged `hero`, that cell's stored picture, made small, with its alternative text. One picture more is that of the
+cell of lesson 10 tagged `readme`. Nothing else of README changes.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ def small(picture: Image.Image, width: int, most: int) -> bytes:
     return buffer.getvalue()
 
 
-def hero(notebook) -> tuple[Image.Image, str] | None:
-    """The stored picture of the cell tagged `hero` and its alternative text; None without one."""
+def hero(notebook, tag: str = "hero") -> tuple[Image.Image, str] | None:
+    """The stored picture of the cell with this tag and its alternative text; None without one."""
     for cell in notebook.cells:
-        if "hero" not in cell.metadata.get("tags", []):
+        if tag not in cell.metadata.get("tags", []):
             continue
         for output in cell.get("outputs", []):
             for kind in ("image/png", "image/jpeg"):
@@ -105,6 +106,12 @@ def heroes() -> dict[str, tuple[str, str, Image.Image]]:
     return found
 
 
+def race() -> tuple[Image.Image, str]:
+    """Lesson 10's picture of scores over seconds, and its alternative text, for README's *Why this course*."""
+    (path,) = (path for path in NOTEBOOKS if path.name.startswith("10_"))
+    return hero(nbformat.read(path, as_version=4), "readme")
+
+
 def written(readme: str, found: dict) -> str:
     """The README with the gallery of these lessons."""
     gallery = block([(stem, title, alt) for stem, (title, alt, _) in found.items()])
@@ -116,7 +123,7 @@ def main() -> int:
     readme = README.read_text(encoding="utf-8")
     found = heroes()
     FOLDER.mkdir(exist_ok=True)
-    files = {"opening.jpg": opening(readme)}
+    files = {"opening.jpg": opening(readme), "race.jpg": small(race()[0], 1520, 150_000)}
     files |= {file_of(stem): small(shown[2], WIDTH, MOST) for stem, shown in found.items()}
     for path in FOLDER.glob("*.jpg"):
         if path.name not in files:

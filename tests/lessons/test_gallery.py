@@ -26,9 +26,17 @@ def test_the_gallery_is_what_the_lessons_store():
     found = gallery.heroes()
     assert gallery.written(README, found) == README, "python -m tools.gallery"
     pictures = {path.name for path in gallery.FOLDER.glob("*.jpg")}
-    assert pictures == {"opening.jpg", *(re.match(r"\d+[a-z]?", stem)[0] + ".jpg" for stem in found)}
+    assert pictures == {"opening.jpg", "race.jpg", *(re.match(r"\d+[a-z]?", stem)[0] + ".jpg" for stem in found)}
     for path in gallery.FOLDER.glob("*.jpg"):
-        assert path.stat().st_size <= (150_000 if path.stem == "opening" else gallery.MOST), path.name
+        assert path.stat().st_size <= (150_000 if path.stem in ("opening", "race") else gallery.MOST), path.name
+
+
+def test_the_picture_of_the_race_has_the_words_and_the_content_of_lesson_10s():
+    picture, alt = gallery.race()
+    assert f"![{alt}](data/readme/race.jpg)" in README
+    stored = np.asarray(Image.open(gallery.FOLDER / "race.jpg").convert("L"), dtype=float)
+    again = picture.convert("L").resize(stored.shape[::-1], Image.Resampling.LANCZOS)
+    assert np.abs(stored - np.asarray(again, dtype=float)).mean() < 3, "python -m tools.gallery"
 
 
 def test_a_hero_becomes_a_small_picture_with_its_words(monkeypatch, tmp_path):
