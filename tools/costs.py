@@ -64,7 +64,7 @@ def stored() -> dict[str, dict]:
 def with_minutes(readme: str, lessons: dict[str, dict]) -> str:
     """A README whose table tells these lessons' minutes, in its third column."""
     for stem, cost in lessons.items():
-        row = re.compile(rf"^(\| \[[^\]]*\]\(notebooks/{stem}\.ipynb\) \| [^|]* \| )[\d.]+( \|)", re.MULTILINE)
+        row = re.compile(rf"^(\| \[[^\]]*\]\(notebooks/(?:ko/)?{stem}\.ipynb\) \| [^|]* \| )[\d.]+( \|)", re.MULTILINE)
         readme = row.sub(lambda found, cost=cost: f"{found[1]}{cost['seconds'] / 60:.1f}{found[2]}", readme)
     return readme
 

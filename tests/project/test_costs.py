@@ -25,7 +25,8 @@ def test_a_lesson_that_computes_and_holds_memory_is_seen_to(tmp_path):
 
 def test_minutes_change_in_their_column_only():
     other = ROW.replace("04", "05")
-    assert costs.with_minutes(ROW + other, {"04_training": MADE}) == ROW.replace("1.0", "1.2") + other
+    for row in (ROW, ROW.replace("notebooks/", "notebooks/ko/")):
+        assert costs.with_minutes(row + other, {"04_training": MADE}) == row.replace("1.0", "1.2") + other
 
 
 def test_the_table_of_memory_is_made_anew_and_nothing_else_changes():
@@ -42,7 +43,9 @@ def test_the_tables_tell_every_lesson_as_it_is_stored():
     for path in costs.READMES:
         readme = path.read_text(encoding="utf-8")
         assert costs.with_minutes(readme, lessons) == readme, f"python -m tools.costs --write would change {path.name}"
-        rows = re.findall(r"^\| \[[^\]]*\]\(notebooks/(\w+)\.ipynb\) \| [^|]* \| [\d.]+ \|", readme, re.MULTILINE)
+        rows = re.findall(
+            r"^\| \[[^\]]*\]\(notebooks/(?:ko/)?(\w+)\.ipynb\) \| [^|]* \| [\d.]+ \|", readme, re.MULTILINE
+        )
         assert rows == [path.stem for path in NOTEBOOKS]
     teaching = (ROOT / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
     assert costs.with_memory(teaching, lessons) == teaching and all(f"({stem}.ipynb) |" in teaching for stem in lessons)
