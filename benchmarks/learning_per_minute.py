@@ -18,9 +18,10 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from unittest import mock
 
 import torch
@@ -213,27 +214,48 @@ def interval(values: list[float]) -> str:
     return f"{mean.mean:.1f} ± {mean.high - mean.mean:.1f}"
 
 
-def main() -> None:
-    """Train and score the arms seed by seed, store each row, and print the table."""
-    parser = command_line(QUESTION, seeds=[0, 1, 2], seconds=60)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"beginnings of names; there are {', '.join(ARMS)}")
+def compete(
+    path: Path,
+    question: str,
+    seconds: int,
+    names: Iterable[str],
+    run_arm: Callable[[str, Street, int, int], Scores],
+    table: Callable[[dict], str],
+) -> None:
+    """Train and score the arms of these names seed by seed, store each row, and print the table: a command line.
+
+    path: of the stored table; seconds: the budget if none is given; run_arm: (name, street, seconds, seed) → a row.
+    """
+    parser = command_line(question, seeds=[0, 1, 2], seconds=seconds)
+    told = ", ".join(names)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"beginnings of names; there are {told}")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    names = [name for name in ARMS if not options.only or name.startswith(tuple(options.only))]
+    names = [name for name in names if not options.only or name.startswith(tuple(options.only))]
     if not names:
-        parser.error(f"no arm is called {' or '.join(options.only)}; there are {', '.join(ARMS)}")
-    kept = partial(stored_rows, STORED, QUESTION, options.seconds, f"{runtime.precision()} in our recipe")
+        parser.error(f"no arm is called {' or '.join(options.only)}; there are {told}")
+    kept = partial(stored_rows, path, question, options.seconds, f"{runtime.precision()} in our recipe")
     street, rows = Street(), kept()
     if not options.dry:
-        refuse_other_code(STORED, rows)
+        refuse_other_code(path, rows)
     for seed in options.seeds:
         for name in names:
-            result = run(ARMS[name], street, options.seconds, seed)
+            result = run_arm(name, street, options.seconds, seed)
             print(f"seed {seed} {name}: {result}", flush=True)
             rows = with_row(rows if options.dry else kept(), name, seed, result)  # another run may have added some
             if not options.dry:
-                store(STORED, rows)
+                store(path, rows)
     print(table(rows))
+
+
+def run_named(name: str, street: Street, seconds: int, seed: int) -> Scores:
+    """Train the arm of this name from one seed, and score it."""
+    return run(ARMS[name], street, seconds, seed)
+
+
+def main() -> None:
+    """What each arm has learnt after the same seconds."""
+    compete(STORED, QUESTION, 60, ARMS, run_named, table)
 
 
 if __name__ == "__main__":

@@ -17,18 +17,26 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 import segedu
-from benchmarks.learning_per_minute import ARMS, BATCH, CLASSES, Arm, Street, fit_for, interval, learn_as_documented
+from benchmarks.learning_per_minute import (
+    ARMS,
+    BATCH,
+    CLASSES,
+    Arm,
+    Street,
+    compete,
+    fit_for,
+    interval,
+    learn_as_documented,
+)
 from benchmarks.scoring import Scores
-from benchmarks.storing import RESULTS, command_line, refuse_other_code, store, stored_rows, with_row
-from segedu import resources, runtime
+from benchmarks.storing import RESULTS
+from segedu import resources
 from segedu.models import QuickUNet
 
 STORED = RESULTS / "seconds_to_score.json"
@@ -168,30 +176,14 @@ def table(stored: dict) -> str:
     return "\n".join(lines)
 
 
+def run_named(name: str, street: Street, seconds: int, seed: int) -> Scores:
+    """The curve of the arm of this name, but for budgets beyond these seconds."""
+    return run(ALL_ARMS[name], street, tuple(budget for budget in BUDGETS[name] if budget <= seconds), seed)
+
+
 def main() -> None:
-    """Train and score the arms seed by seed, store each curve, and print the table."""
-    parser = command_line(__doc__, seeds=[0, 1, 2], seconds=180)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"beginnings of {', '.join(BUDGETS)}")
-    options = parser.parse_args()
-    torch.set_num_threads(2)
-    names = [name for name in BUDGETS if not options.only or name.startswith(tuple(options.only))]
-    if not names:
-        parser.error(f"no arm is called {' or '.join(options.only)}; there are {', '.join(BUDGETS)}")
-    kept: Callable[[], dict] = partial(
-        stored_rows, STORED, QUESTION, options.seconds, f"{runtime.precision()} in our recipe"
-    )
-    street, rows = Street(), kept()
-    if not options.dry:
-        refuse_other_code(STORED, rows)
-    for seed in options.seeds:
-        for name in names:
-            budgets = tuple(seconds for seconds in BUDGETS[name] if seconds <= options.seconds)
-            result = run(ALL_ARMS[name], street, budgets, seed)
-            print(f"seed {seed} {name}: {result}", flush=True)
-            rows = with_row(rows if options.dry else kept(), name, seed, result)
-            if not options.dry:
-                store(STORED, rows)
-    print(table(rows))
+    """The curve of each arm."""
+    compete(STORED, QUESTION, 180, BUDGETS, run_named, table)
 
 
 if __name__ == "__main__":
