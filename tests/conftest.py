@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +19,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def pytest_configure(config):
     config.pluginmanager.register(Lessons())  # hooks of this file itself would see tests/ only, not notebooks/
+
+
+@pytest.fixture(autouse=True)
+def threads_are_as_they_were():
+    """Other threads take sums in another order: a test that leaves some changes the last digits of all after it."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    torch = sys.modules["torch"]
+    before = torch.get_num_threads()
+    yield
+    left = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert left == before, f"this test found torch with {before} threads and left it with {left}"
 
 
 def too_slow(cells: list[float]) -> bool:

@@ -20,7 +20,7 @@ def test_a_lesson_that_computes_and_holds_memory_is_seen_to(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)]), path)
     cost = costs.run(path)
     assert cost["seconds"] > 3 and 300 < cost["megabytes"] < 600
-    assert 3 <= round(cost["cores"] * cost["seconds"], 1) < 9  # its start computes, too
+    assert 2.7 < cost["cores"] * cost["seconds"] < 9  # both are rounded; the kernel's start computes, too
 
 
 def test_minutes_change_in_their_column_only():
