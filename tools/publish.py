@@ -27,13 +27,15 @@ GITHUB = "https://github.com/"
 BRANCH = "learner"  # where badges lead: the learner edition of the last release (tools/learner.py)
 PLACEHOLDER = f"{GITHUB}your_account/segedu"  # a login has no underscore: nobody can claim it
 NOTE = """\
-> **No address yet.** `your_account` stands for the account on GitHub that will hold this course, and is nobody's.
-> Who publishes it writes theirs everywhere: `python start.py address https://github.com/NAME/segedu`.
+> **No address yet.** `your_account` stands for the GitHub account that will hold this course, and is nobody's:
+> until then badges and `git clone` lead nowhere. Whoever publishes the course writes the address everywhere:
+> `python start.py address https://github.com/NAME/segedu`.
 
 """
 NOTE_IN_KOREAN = """\
 > **아직 주소가 없습니다.** `your_account`는 이 강좌를 올릴 GitHub 계정 대신 적어 둔 말이고, 그런 계정은 없습니다.
-> 강좌를 올리는 사람이 `python start.py address https://github.com/NAME/segedu`로 모든 곳에 자기 주소를 적습니다.
+> 그래서 아직은 배지도 `git clone`도 열리지 않습니다. 강좌를 올리는 사람이
+> `python start.py address https://github.com/NAME/segedu`로 모든 곳에 자기 주소를 적습니다.
 
 """
 NOTES = {"README.md": NOTE, "README.ko.md": NOTE_IN_KOREAN}
