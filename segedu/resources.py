@@ -56,7 +56,7 @@ def data_path(*parts: str) -> Path:
 
 
 def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.Tensor]]:
-    """{arm: {score: (seeds,) float32}} of what a measurement that ships has found. Lessons 02 to 13.
+    """{arm: {score: (seeds,) float32}} of what a measurement that ships has found. Lessons 02 to 16.
 
     Args:
         name: of the file in data/results, without its ending: "06_few".
@@ -81,7 +81,7 @@ def stored_runs(name: str, *, scale: float = 1.0) -> dict[str, dict[str, torch.T
 
 
 def recorded(name: str) -> str:
-    """When a measurement that ships was made: "recorded 2026-11-22, 10 runs each". Lessons 02 to 13.
+    """When a measurement that ships was made: "recorded 2026-11-22, 10 runs each". Lessons 02 to 16.
 
     Args:
         name: of the file in data/results, without its ending: "06_few".

@@ -26,6 +26,7 @@ from nbclient.exceptions import CellExecutionError
 from tools import exercises, notebook_form, translations
 from tools.cells import METADATA, NOTEBOOKS, SETUP, SOLUTIONS, WIDGET, metadata, tags, with_badge, write_notebook
 from tools.notebook_form import real_data_stays_out
+from tools.prove import AVX2
 
 
 def name_of(path: Path) -> str:
@@ -130,7 +131,7 @@ def be_a_plain_machine(scratch: Path, avx2: bool) -> None:
     """
     os.environ.update(OMP_NUM_THREADS="2", OMP_WAIT_POLICY="PASSIVE", CUDA_VISIBLE_DEVICES="", SEGEDU_STRICT="1")
     if avx2:
-        os.environ.update(ONEDNN_MAX_CPU_ISA="AVX2", ATEN_CPU_CAPABILITY="avx2")
+        os.environ.update(AVX2)
     weights = Path(os.environ.pop("SEGEDU_DATA", scratch / "none")) / "weights"
     (scratch / "data").mkdir()
     if weights.is_dir():

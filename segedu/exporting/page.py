@@ -15,12 +15,11 @@ from pathlib import Path
 
 from torch import nn
 
-from segedu import resources
+from segedu import pages, resources
 from segedu.exporting.files import Followed
 from segedu.labels import LabelTable
 from segedu.models.outputs import input_channels
 
-STATIC = Path(__file__).parents[1] / "static"
 PACKAGE = "onnxruntime-web"  # on npm's registry
 RUNTIME, MACHINE = "dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm"  # its parts that a page needs
 WANTED = (RUNTIME, MACHINE, "package.json")
@@ -65,19 +64,17 @@ def write_page(path: str | Path, followed: Followed, runtime: str | Path | None 
         raise ValueError(f"A browser's pictures are grey or coloured, and this network wants {channels} channels.")
     parts = _runtime(runtime)
     about = {"channels": channels, "names": labels.names, "colours": labels.colours}
-    script = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("parts.js", "network_page.js"))
-    page = (STATIC / "network_page.html").read_text(encoding="utf-8")
     texts = {
         "title": html.escape(f"Segmentation into {len(labels)} classes ({type(followed.network).__name__})"),
         "version": html.escape(str(json.loads(parts["package.json"]).get("version", ""))),
-        "style": (STATIC / "widgets.css").read_text(encoding="utf-8"),
+        "style": pages.style(),
         "about": json.dumps(about).replace("<", "\\u003c"),  # a name must not end the element that it stands in
-        "script": script,
+        "script": pages.script("network_page.js"),
         "model": _packed(followed.onnx_file()),
         "runtime": _packed(parts[RUNTIME]),
         "machine": _packed(parts[MACHINE]),
     }
-    page = re.sub(r"{{(\w+)}}", lambda place: texts[place[1]], page)
+    page = re.sub(r"{{(\w+)}}", lambda place: texts[place[1]], pages.text("network_page.html"))
     with resources.atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path

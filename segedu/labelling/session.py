@@ -202,19 +202,18 @@ class Labelling(Folder):
         self._ready()
         seconds = number_within(seconds, "seconds", 0, 3600)
         painted = len(np.setdiff1d(np.unique(self.mask), [IGNORE_INDEX]))
+        if painted >= 2 and not seconds:
+            self.proposal = proposals.from_strokes(self.picture, self.mask, self.labels)
+            return
         if seconds:
             self._network = proposals.train(self._network, self._all_painted(), self.labels, seconds)
-        elif painted < 2 and self._network is None:
+        elif self._network is None:
             raise ValueError(
                 "A network learns from two classes at least. Paint a stroke of each in this picture; or let one learn "
                 "from the other pictures."
             )
-        if not seconds and painted >= 2:
-            found = proposals.from_strokes(self.picture, self.mask, self.labels)
-        else:
-            small = proposals.small(self.picture, self.mask)[0]
-            found = proposals.classes(self._network, small, self.mask.shape)
-        self.proposal = found
+        small = proposals.small(self.picture, self.mask)[0]
+        self.proposal = proposals.classes(self._network, small, self.mask.shape)
 
     @shown
     def accept(self) -> None:

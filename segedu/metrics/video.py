@@ -96,7 +96,9 @@ def temporal_consistency(
 
     Counted from each picture to the next. 1 is no flicker, right or wrong: a network that always
     answers "road" scores 1, so read it beside the mean IoU. What moves is left out: pixels whose
-    true class changes or is ignored in one of the two.
+    true class changes or is ignored in one of the two. Papers mostly give this name to another
+    number, not to be compared with this one: the IoU of an answer, warped along the optical flow,
+    with the next answer (Liu et al. 2020, arXiv 2002.11433).
 
     Args:
         predictions: one (H, W) map of class ids a picture, of one clip, in a list or a stack

@@ -18,9 +18,9 @@ from PIL import Image
 
 from segedu.labels import LabelTable
 from segedu.masks import validate_mask
+from segedu.pages import script, style
 from segedu.pictures import picture_tensor
 from segedu.strokes import check_stroke, draw_strokes
-from segedu.widgets.page import script, style
 
 # The colours of Okabe and Ito, safe for colour-blind readers, for classes that come without a LabelTable.
 OKABE_ITO = (

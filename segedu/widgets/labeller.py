@@ -14,7 +14,7 @@ from PIL import Image
 from segedu.datasets.files import resized_picture, smaller
 from segedu.labelling import Labelling
 from segedu.labels import IGNORE_INDEX, LabelTable
-from segedu.widgets.page import script, style
+from segedu.pages import script, style
 
 SHOWN = 2048  # longer side of what the browser gets, in pixels; masks are as large as their pictures
 LOSSLESS = 512 * 512  # pixels up to which the picture travels as PNG

@@ -7,7 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "segedu"
 FLOORS = {
-    "labels": 1, "ids": 1, "inputs": 1, "runtime": 1, "resources": 1, "statistics": 1,
+    "labels": 1, "ids": 1, "inputs": 1, "runtime": 1, "resources": 1, "pages": 1,
+    "statistics": 1,
     "download": 2, "pictures": 2, "distributed": 2,
     "masks": 2, "transforms": 2, "corruptions": 2, "models": 2, "centres": 2, "metrics": 2, "crf": 2, "worlds": 2,
     "losses": 3, "datasets": 3, "inference": 3,
