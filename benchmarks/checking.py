@@ -20,13 +20,26 @@ from pathlib import Path
 import torch
 from scipy import stats
 
-from benchmarks import learning_per_minute, provenance, real_cells, seconds_to_score, sides, storing, tiles
+from benchmarks import (
+    fifteen_minutes,
+    fifteen_minutes_choices,
+    learning_per_minute,
+    provenance,
+    real_cells,
+    seconds_to_score,
+    sides,
+    storing,
+    tiles,
+)
 from benchmarks.results import EXPERIMENTS
 from benchmarks.scoring import Scores
 from segedu.download import DataMissing
 
 # tiles first: what others leave in memory would count
-TABLES = ("tiles", "learning_per_minute", "real_cells", "seconds_to_score", "sides")
+TABLES = (
+    "tiles", "learning_per_minute", "real_cells", "seconds_to_score", "sides", "fifteen_minutes",
+    "fifteen_minutes_choices",
+)  # fmt: skip
 # The arm that is run: the first, unless another is the cheapest of those that train.
 ARMS = {
     "02_contest": "network",
@@ -35,6 +48,7 @@ ARMS = {
     "06_quarter": "+ bilinear",
     "11_drawn": "plain, components",
     "11_nuclei": "plain, components",
+    "fifteen_minutes": fifteen_minutes.PRETRAINED,
     "learning_per_minute": "FCN-8s",
     "real_cells": "membranes, UNet, from drawings only",
     "seconds_to_score": seconds_to_score.FROM_TOYSTREET,
@@ -83,6 +97,11 @@ def again(name: str, stored: dict) -> tuple[str, int, Scores]:
     if name == "real_cells":
         task, _, kind = arm.partition(", ")
         return arm, 0, real_cells.run(real_cells.ARMS[kind], real_cells.TASKS[task](), stored["seconds"], 0)
+    if name == "fifteen_minutes":
+        return arm, 0, fifteen_minutes.run(arm, fifteen_minutes.by_drive(), stored["seconds"], 0)
+    if name == "fifteen_minutes_choices":
+        street = fifteen_minutes_choices.to_choose_on()
+        return arm, 0, fifteen_minutes_choices.run(arm, street, stored["seconds"], 0)
     street = learning_per_minute.Street()
     if name == "seconds_to_score":
         budgets = seconds_to_score.BUDGETS[arm]

@@ -221,12 +221,15 @@ def compete(
     names: Iterable[str],
     run_arm: Callable[[str, Street, int, int], Scores],
     table: Callable[[dict], str],
+    *,
+    make_street: Callable[[], Street] = Street,
+    seeds: tuple[int, ...] = (0, 1, 2),
 ) -> None:
     """Train and score the arms of these names seed by seed, store each row, and print the table: a command line.
 
-    path: of the stored table; seconds: the budget if none is given; run_arm: (name, street, seconds, seed) → a row.
+    path: of the stored table; seconds, seeds: if none are given; run_arm: (name, street, seconds, seed) → a row.
     """
-    parser = command_line(question, seeds=[0, 1, 2], seconds=seconds)
+    parser = command_line(question, seeds=[*seeds], seconds=seconds)
     told = ", ".join(names)
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"beginnings of names; there are {told}")
     options = parser.parse_args()
@@ -235,7 +238,7 @@ def compete(
     if not names:
         parser.error(f"no arm is called {' or '.join(options.only)}; there are {told}")
     kept = partial(stored_rows, path, question, options.seconds, f"{runtime.precision()} in our recipe")
-    street, rows = Street(), kept()
+    street, rows = make_street(), kept()
     if not options.dry:
         refuse_other_code(path, rows)
     for seed in options.seeds:

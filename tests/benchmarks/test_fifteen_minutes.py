@@ -1,0 +1,96 @@
+"""The benchmark of fifteen minutes: choices on other pictures than scores, whole pictures, a table that is whole."""
+
+import json
+import statistics
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import fifteen_minutes, fifteen_minutes_choices, learning_per_minute
+from benchmarks.fifteen_minutes import BUDGETS, OURS, PEER, PRETRAINED, RELEASED
+from benchmarks.fifteen_minutes_choices import CANDIDATES, AtPart, Candidate
+from segedu.datasets import ToyStreet
+from segedu.losses import cross_entropy
+from segedu.models import FCN
+
+
+def street(**scored):
+    return SimpleNamespace(train=ToyStreet("train", length=8, size=(32, 48)), scored=scored, loss=cross_entropy)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Every candidate a small FCN, and a clock that tells one second more at each reading."""
+    for name, candidate in CANDIDATES.items():
+        monkeypatch.setitem(CANDIDATES, name, replace(candidate, network=partial(FCN, 11, width=2), part=1))
+    readings = iter(range(1_000_000))
+    monkeypatch.setattr(learning_per_minute.time, "thread_time", lambda: next(readings))
+
+
+def test_a_network_at_a_part_sees_a_smaller_picture_and_answers_at_the_whole():
+    inner, seen = nn.Conv2d(3, 11, 1), []
+    inner.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
+    picture = torch.full((1, 3, 60, 90), 0.25)
+    assert AtPart(inner, 2 / 3)(picture).shape == (1, 11, 60, 90)
+    assert seen[0].shape == (1, 3, 40, 60) and torch.allclose(seen[0], torch.tensor(0.25))
+    assert isinstance(Candidate(lambda: inner, 0.5, 1e-3).build(), AtPart)
+    assert Candidate(lambda: inner, 1, 1e-3).build() is inner
+
+
+def test_a_candidate_learns_with_its_own_augmentation(small):
+    toy, scored = street(), ToyStreet("val", length=2, size=(32, 48))
+    toy.scored = {"chosen_on": scored}
+    found = fifteen_minutes_choices.run("U-Net at a quarter, more augmentation", toy, seconds=6, seed=0)
+    assert 0 <= found["chosen_on"] <= 1 and found["pictures_per_second"] > 0
+    window, *_, colours = toy.train.transform.transforms
+    assert window.high == 2.0 and colours.brightness == (0.5, 1.5), "the transform of another candidate"
+
+
+def test_every_point_of_a_curve_is_a_training_of_its_own_and_late_ones_are_left_out(small, monkeypatch):
+    monkeypatch.setitem(BUDGETS, OURS, (3, 6, 900))
+    learnt, plain = [], fifteen_minutes.learn
+    monkeypatch.setattr(fifteen_minutes, "learn", lambda *given: learnt.append(given[2:]) or plain(*given))
+    toy = ToyStreet("val", length=2, size=(32, 48))
+    found = fifteen_minutes.run(OURS, street(val=toy, by_drive=toy), seconds=6, seed=5)
+    assert learnt == [(3, 5), (6, 5)]
+    assert found.keys() == {
+        "parameters", "pictures_per_second", "val, 3 s", "by_drive, 3 s", "val, 6 s", "by_drive, 6 s",
+    }  # fmt: skip
+
+
+def test_the_released_row_learns_from_and_is_scored_on_what_was_released(small, monkeypatch):
+    monkeypatch.setitem(BUDGETS, RELEASED, (3,))
+    toy = ToyStreet("val", length=2, size=(32, 48))
+    monkeypatch.setattr(fifteen_minutes, "as_released", lambda: street(test=toy))
+    found = fifteen_minutes.run(RELEASED, street(by_drive=toy), seconds=3, seed=0)
+    assert found.keys() == {"parameters", "pictures_per_second", "test, 3 s"}
+
+
+@pytest.mark.skipif(not fifteen_minutes_choices.STORED.exists(), reason="nothing is stored yet")
+def test_the_best_of_each_kind_goes_on():
+    stored = json.loads(fifteen_minutes_choices.STORED.read_text(encoding="utf-8"))
+    assert stored["arms"].keys() == CANDIDATES.keys()
+    means = {name: statistics.mean(row["chosen_on"].values()) for name, row in stored["arms"].items()}
+    kinds = {"smp": PEER, "SqueezeNet": PRETRAINED, "": OURS}
+    best = dict.fromkeys(kinds.values(), "")
+    for name, mean in means.items():
+        kind = next(chosen for beginning, chosen in kinds.items() if name.startswith(beginning))
+        best[kind] = name if mean > means.get(best[kind], 0) else best[kind]
+    assert best == {chosen: chosen for chosen in kinds.values()}
+
+
+@pytest.mark.skipif(not fifteen_minutes.STORED.exists(), reason="nothing is stored yet")
+def test_the_stored_table_is_whole():
+    stored = json.loads(fifteen_minutes.STORED.read_text(encoding="utf-8"))
+    assert stored["command"] == "python -m benchmarks.fifteen_minutes --seconds 900"
+    assert stored["arms"].keys() == BUDGETS.keys()
+    for name, row in stored["arms"].items():
+        scored = {"val"} if name == RELEASED else {"val", "by_drive"}
+        wanted = {f"{score}, {seconds} s" for score in scored for seconds in BUDGETS[name]}
+        there = row.keys() - {"parameters", "pictures_per_second"}
+        assert wanted <= there <= wanted | {"test, 900 s"}, name
+        assert all(0 <= value <= 1 for key in there for value in row[key].values())
