@@ -1,10 +1,11 @@
 """What was tried before fifteen_minutes.py, and on what: data/results/fifteen_minutes_choices.json.
 
-    python -m benchmarks.fifteen_minutes_choices [--seconds 120] [--seeds 0] [--only NAME …] [--dry]
+    python -m benchmarks.fifteen_minutes_choices [--seconds 90] [--seeds 0] [--only NAME …] [--dry]
 
-Every candidate, ours and other people's, is trained for the same seconds as in fifteen_minutes.py, on the same two
-drives of CamVid at 480×360, and scored on the half of the third drive that is there for choosing ("chosen_on"). What
-fifteen_minutes.py scores, nobody has looked at here. The best of each kind goes on.
+Every candidate, ours and other people's, is trained for the same seconds, on two drives of CamVid in smaller pictures,
+and scored at 480×360 on the half of the third drive that is there for choosing ("chosen_on"). What fifteen_minutes.py
+scores, nobody has looked at here. The best of each kind goes on. (A first form learnt from pictures of 480×360, with
+the network at a part of that size inside: changing the colours and scale of so large pictures took most of the time.)
 """
 
 from __future__ import annotations
@@ -19,77 +20,72 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.learning_per_minute import BATCH, CLASSES, SIZE, PretrainedSqueezeNet, compete, fit_for, smp
+from benchmarks.learning_per_minute import BATCH, CLASSES, PretrainedSqueezeNet, compete, fit_for, smp
 from benchmarks.scoring import Scores
 from benchmarks.storing import RESULTS
 from benchmarks.weighing import weighted_loss
 from segedu import evaluate, transforms
 from segedu.datasets import CamVid
-from segedu.models import FCN, DeepLab, QuickUNet
+from segedu.models import DeepLab, QuickUNet
 
 STORED = RESULTS / "fifteen_minutes_choices.json"
 QUESTION = "Which network goes into the fifteen minutes?"
 
 
-class AtPart(nn.Module):
-    """A network that sees the picture at a part of its size, and whose logits are upsampled to the whole."""
+class AtSize(nn.Module):
+    """A network that sees every picture at one size, and whose logits are upsampled to that of the picture."""
 
-    def __init__(self, network: nn.Module, part: float):
+    def __init__(self, network: nn.Module, size: tuple[int, int]):
         super().__init__()
-        self.network, self.part = network, part
+        self.network, self.size = network, size
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(N, num_classes, H, W) logits of pictures (N, 3, H, W) in 0…1."""
-        height, width = image.shape[-2:]
-        size = (round(self.part * height), round(self.part * width))
-        small = F.interpolate(image, size=size, mode="bilinear", antialias=True)  # (N, 3, part·H, part·W)
-        return F.interpolate(self.network(small), size=(height, width), mode="bilinear")
+        small = F.interpolate(image, size=self.size, mode="bilinear", antialias=True)
+        return F.interpolate(self.network(small), size=image.shape[-2:], mode="bilinear")
 
 
 @dataclass
 class Candidate:
-    """What is trained and how: the network, the part of the size at which it works, AdamW's rate, the augmentation."""
+    """What is trained and how: the network, the size of the pictures it learns from, AdamW's rate, the augmentation."""
 
-    network: Callable[[], nn.Module]
-    part: float
+    build: Callable[[], nn.Module]
+    size: tuple[int, int]
     rate: float
     scale: tuple[float, float] = (0.7, 1.6)
     colour: float = 0.3
-
-    def build(self) -> nn.Module:
-        """The network with new weights, for pictures of the whole size."""
-        return self.network() if self.part == 1 else AtPart(self.network(), self.part)
 
     def transform(self) -> Callable:
         """The augmentation."""
         return transforms.augment(scale=self.scale, colour=self.colour)
 
 
-quarter = partial(QuickUNet, CLASSES, stride=4, stem="strided", upsampling="bilinear", convolutions=1)
-u_net = partial(quarter, width=32, depth=3)
-v3plus = partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3))
+HALF, TWO_THIRDS = (180, 240), (240, 320)  # of 360×480
+quarter = partial(
+    QuickUNet, CLASSES, width=32, depth=3, stride=4, stem="strided", upsampling="bilinear", convolutions=1
+)
 CANDIDATES = {
-    "U-Net at a quarter": Candidate(u_net, 0.5, 6e-3),
-    "U-Net at a quarter, 2/3 of the size": Candidate(u_net, 2 / 3, 6e-3),
-    "U-Net at a quarter, wider": Candidate(partial(u_net, width=48), 0.5, 6e-3),
-    "U-Net at a quarter, more augmentation": Candidate(u_net, 0.5, 6e-3, scale=(0.7, 2.0), colour=0.5),
-    "DeepLab v3+": Candidate(v3plus, 0.5, 3e-3),
-    "FCN-8s": Candidate(partial(FCN, CLASSES), 0.5, 3e-3),
-    "smp DeepLabV3Plus resnet18": Candidate(partial(smp, "DeepLabV3Plus"), 0.5, 1e-3),
-    "smp Unet resnet18": Candidate(partial(smp, "Unet"), 0.5, 1e-3),
-    "SqueezeNet, pretrained": Candidate(PretrainedSqueezeNet, 0.5, 1e-3),
-    "SqueezeNet, pretrained, whole size": Candidate(PretrainedSqueezeNet, 1, 1e-3),
+    "U-Net at a quarter": Candidate(quarter, HALF, 6e-3),
+    "U-Net at a quarter, 240×320": Candidate(quarter, TWO_THIRDS, 6e-3),
+    "U-Net at a quarter, wider": Candidate(partial(quarter, width=48), HALF, 6e-3),
+    "U-Net at a quarter, more augmentation": Candidate(quarter, HALF, 6e-3, scale=(0.7, 2.0), colour=0.5),
+    "DeepLab v3+": Candidate(partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3)), HALF, 3e-3),
+    "smp DeepLabV3Plus resnet18": Candidate(partial(smp, "DeepLabV3Plus"), HALF, 1e-3),
+    "smp Unet resnet18": Candidate(partial(smp, "Unet"), HALF, 1e-3),
+    "SqueezeNet, pretrained": Candidate(PretrainedSqueezeNet, HALF, 1e-3),
+    "SqueezeNet, pretrained, 240×320": Candidate(PretrainedSqueezeNet, TWO_THIRDS, 1e-3),
 }
 
 
 class LargeStreet:
-    """CamVid's pictures at 480×360, read once: train of a protocol to learn from, and what is scored, by name."""
+    """CamVid: train of a protocol to learn from at any size, and what is scored at 480×360, by name."""
 
     def __init__(self, protocol: str, **scored: CamVid):
-        self.train = CamVid("train", protocol=protocol)
-        # the classes' shares are those of smaller masks, which are counted in a tenth of the time
-        self.loss = weighted_loss(CamVid("train", protocol=protocol, size=SIZE))
-        self.scored = scored
+        self.protocol, self.scored = protocol, scored
+
+    def train(self, size: tuple[int, int]) -> CamVid:
+        """The pictures to learn from."""
+        return CamVid("train", protocol=self.protocol, size=size)
 
 
 def to_choose_on() -> LargeStreet:
@@ -98,11 +94,14 @@ def to_choose_on() -> LargeStreet:
 
 
 def learn(candidate: Candidate, street: LargeStreet, seconds: float, seed: int) -> tuple[nn.Module, int]:
-    """A network trained for these seconds of computing, and how many pictures it has learnt from."""
+    """A network trained for these seconds of computing, for pictures of any size, and from how many it has learnt."""
     torch.manual_seed(seed)
-    model, street.train.transform = candidate.build(), candidate.transform()
-    recipe = {"loss": street.loss, "rate": candidate.rate, "batch": BATCH, "seed": seed}
-    return model, fit_for(seconds, model, street.train, **recipe).pictures
+    network = candidate.build()
+    train = street.train(candidate.size)
+    loss = weighted_loss(train)  # looks at every picture, so reading them is no part of the training
+    train.transform = candidate.transform()
+    pictures = fit_for(seconds, network, train, loss=loss, rate=candidate.rate, batch=BATCH, seed=seed).pictures
+    return AtSize(network, candidate.size), pictures
 
 
 def row(model: nn.Module, street: LargeStreet, speed: float) -> Scores:
@@ -129,7 +128,7 @@ def table(stored: dict) -> str:
 
 def main() -> None:
     """What each candidate has learnt."""
-    compete(STORED, QUESTION, 120, CANDIDATES, run, table, seeds=(0,), make_street=to_choose_on)
+    compete(STORED, QUESTION, 90, CANDIDATES, run, table, seeds=(0,), make_street=to_choose_on)
 
 
 if __name__ == "__main__":
