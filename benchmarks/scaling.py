@@ -8,8 +8,9 @@ learns from half a batch and sends nothing: what is missing between them and two
 and waiting take. Every arm is a process of its own (two by torchrun), round by round; printed is the best round, as
 other programs only take away. Nothing is stored.
 
-Counted (--paper counts only): what each process sends for a step, and how long that takes over a link of so many bytes
-a second and so many seconds until a message arrives, by the ring all-reduce: each of N processes sends 2 (N − 1) / N
+Counted (--paper counts only): what each process holds (weights, gradients, Adam's means, DistributedDataParallel's
+buckets, and the maps of one picture); what it sends for a step, and how long that takes over a link of so many bytes a
+second and so many seconds until a message arrives, by the ring all-reduce: each of N processes sends 2 (N − 1) / N
 times the gradients' bytes in 2 (N − 1) messages. Links are named with rates that their makers give; real ones reach 60
 to 90 % of them.
 
@@ -26,13 +27,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
+from torchvision.models.segmentation import deeplabv3_resnet50
 
 import segedu
 from segedu import distributed, models
+from segedu.models.outputs import input_channels
 
 SIZE, CLASSES, BATCH = (120, 160), 11, 8
 ARMS = {  # name: (processes, threads of each, whether they work together)
@@ -47,6 +51,15 @@ NETWORKS = {
     "U-Net of the paper": lambda: models.UNet.paper(),
     "FCN-8s of the paper": lambda: models.FCN.paper(),
 }
+MEMORY = {  # name: (network, side of its picture in pixels)
+    "FCN-8s of the lessons": (lambda: models.FCN(CLASSES, width=8, stride=8), 512),
+    "DeepLab v3+ of the lessons": (lambda: models.DeepLab(CLASSES, width=8, head="v3+"), 512),
+    "SegFormer of the lessons": (lambda: models.SegFormer(CLASSES), 512),
+    **{name: (build, 572 if name == "U-Net of the paper" else 512) for name, build in NETWORKS.items()},
+    "DeepLab v3, ResNet-50": (
+        lambda: deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=21), 512
+    ),
+}  # fmt: skip
 LINKS = {  # name: (processes, bytes a second one way, seconds until a message arrives)
     "8 GPUs, NVLink 4 (450 GB/s)": (8, 450e9, 5e-6),
     "8 GPUs, PCIe 4 (32 GB/s)": (8, 32e9, 10e-6),
@@ -78,6 +91,41 @@ def ring_all_reduce(parts: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]
             chunks[after][chunk] = chunks[after][chunk] + value if reducing else value
             sent[p] += value.numel() * value.itemsize
     return [torch.cat(own) for own in chunks], max(sent)
+
+
+def kept_for_backward(build: Callable[[], nn.Module], side: int) -> int:
+    """Bytes of maps that one picture of side × side pixels leaves in memory until `backward`, in float32.
+
+    Nothing is computed: the network runs on the meta device, and autograd's hooks hand over each tensor that is kept.
+    A tensor that is kept twice counts once, and weights not at all. The loss keeps its own, about the logits' size.
+    """
+    kept, pictures = {}, 2  # batch normalisation of a 1 × 1 map needs two
+    with torch.device("meta"):
+        network = build().train()
+        own = {tensor.untyped_storage()._cdata for tensor in (*network.parameters(), *network.buffers())}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in own:
+                kept[storage._cdata] = storage
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = network(torch.rand(pictures, input_channels(network), side, side))
+        del output
+    return sum(storage.nbytes() for storage in kept.values()) // pictures
+
+
+def memory_on_paper() -> str:
+    """A row for each network: its weights, what training holds of them, and the maps of one picture."""
+    lines = [f"{'memory':26}{'weights':>10}{'gradients':>12}{'with Adam, buckets':>20}{'maps of one picture':>21}"]
+    for name, (build, side) in MEMORY.items():
+        with torch.device("meta"):
+            number = sum(p.numel() for p in build().parameters())
+        maps = kept_for_backward(build, side)
+        row = f"{number / 1e6:8.2f} M{4 * number / 1e6:9.1f} MB{20 * number / 1e6:17.1f} MB"
+        lines.append(f"{name:26}{row}{maps / 1e6:9.1f} MB of {side}²")
+    return "\n".join(lines)
 
 
 def on_paper() -> str:
@@ -151,7 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name, found in rows.items():
             best = max(found, key=lambda row: row["pictures_per_second"])
             print(f"{name:26}{best['pictures_per_second']:11.1f}{1e3 * best['computing']:55.1f}")
-    print(on_paper())
+    print(f"{on_paper()}\n\n{memory_on_paper()}")
 
 
 if __name__ == "__main__":

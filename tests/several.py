@@ -58,6 +58,16 @@ def deep():
     return models.QuickUNet(3).double()
 
 
+def fixed():
+    """FCN-8s, whose fixed upsampling has one kernel for all channels."""
+    torch.manual_seed(0)
+    model = models.FCN(3, width=4, stride=8).double()
+    for weights in model.parameters():
+        if not weights.any():
+            nn.init.normal_(weights, std=0.1)  # scores that begin at zero send no gradient down
+    return model
+
+
 class TwoHeads(nn.Module):
     """Gives more than a loss takes: the second layer never learns, and must not be moved."""
 
@@ -80,6 +90,7 @@ LEARN = {  # name: (network, steps, what fit is told beside)
     "normalisation, 1 step": (normed, 1, {}),
     "normalisation, 20 steps": (normed, STEPS, {}),
     "U-Net, 1 step": (deep, 1, sgd),
+    "FCN, 1 step": (fixed, 1, sgd),
     "weighted classes": (plain, 2, sgd | {"loss": weighted}),
     "focal": (plain, 2, sgd | {"loss": losses.focal_loss}),
     "Dice": (plain, 2, sgd | {"loss": losses.dice_loss}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from segedu.commands.saved import ASKED, named_model
-from segedu.exporting.files import SIZES, Followed
+from segedu.exporting.files import Followed
 from segedu.exporting.page import write_page
 
 _HELP = """
@@ -46,5 +46,5 @@ def run(options: argparse.Namespace) -> int:
     if options.page:
         paths.append(write_page(options.page, network, options.runtime))
     for path in paths:
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; on {len(SIZES)} sizes its logits are the network's")
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; on {len(network.sizes)} sizes its logits are the network's")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
@@ -24,6 +25,7 @@ from segedu.models.layers import unwrapped
 from segedu.models.outputs import check_model, full_size, input_channels, logits_of
 from segedu.training.checkpoints import checked_labels
 
+LARGER = 64  # where a network cannot be followed from SMALLEST on, as some transformers, the file begins here
 LARGEST = 16384  # rows or columns that the file promises to take
 EXAMPLE = (96, 128)  # the picture with which the network is followed; its size is left open in the file
 TRIED = (2, 14)  # this torch leaves height and width open; 2.6 does not
@@ -39,7 +41,8 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
     output, `logits`, (N, num_classes, H, W) float32; normalisation and upsampling inside. A
     panoptic network also gives `centres` and `offsets`. The file's metadata say in words what goes
     in and what comes out, and hold the class table as JSON. Before it is written, wholly or not at
-    all, onnxruntime compares it with the network on pictures of five sizes.
+    all, onnxruntime compares it with the network on pictures of five sizes. A network that torch
+    can follow only from 64 pixels on is written for these; the metadata say so.
 
     Args:
         path: ends in `.onnx`; a file that is there is replaced.
@@ -149,6 +152,7 @@ class Followed:
                 f"This {type(self.network).__name__} has no padding: its logits are smaller than its picture, and only "
                 "some sizes fit. Export one with padding, which takes pictures of any size."
             )
+        self.smallest = SMALLEST  # rows and columns that the file takes
 
     def write_onnx(self, path: str | Path) -> Path:
         """The path of the ONNX file that is written, wholly or not at all."""
@@ -158,20 +162,47 @@ class Followed:
     def write_torch(self, path: str | Path) -> Path:
         """The path of torch's own file that is written, wholly or not at all."""
         path = _named(path, ".pt2")
-        written = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of weights that share their memory
-            notes = _metadata(self.network, self.labels)
-            torch.export.save(self._program.exported_program, written, extra_files=notes)
-        written.seek(0)
-        read = torch.export.load(written).module()
-        self._check_equal(lambda image: read(torch.from_numpy(image))[0].numpy())
-        return _written(path, written.getvalue())
+        return _written(path, self._equal(self._torch_file))
 
     def onnx_file(self) -> bytes:
         """What stands in an ONNX file, once it is compared with the network."""
+        return self._equal(self._onnx_file)
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of the pictures on which a file is compared with the network."""
+        return [size for size in SIZES if min(size) >= self.smallest]
+
+    def _equal(self, made: Callable[[], bytes]) -> bytes:
+        """What a file holds that gives the network's logits: for pictures from SMALLEST on, else from LARGER on."""
+        try:
+            return made()
+        except ValueError:
+            if self.smallest == LARGER:
+                raise
+            self._begin_at(LARGER)
+            with contextlib.suppress(ValueError):
+                return made()
+            self._begin_at(SMALLEST)
+            raise
+
+    def _begin_at(self, smallest: int) -> None:
+        self.smallest = smallest
+        self.__dict__.pop("_program", None)
+
+    def _torch_file(self) -> bytes:
+        written = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of weights that share their memory
+            torch.export.save(self._program.exported_program, written, extra_files=self._metadata())
+        written.seek(0)
+        read = torch.export.load(written).module()
+        self._check_equal(lambda image: read(torch.from_numpy(image))[0].numpy())
+        return written.getvalue()
+
+    def _onnx_file(self) -> bytes:
         file = self._program.model_proto
-        for key, value in _metadata(self.network, self.labels).items():
+        for key, value in self._metadata().items():
             entry = file.metadata_props.add()
             entry.key, entry.value = key, value
         data = file.SerializeToString()
@@ -184,11 +215,21 @@ class Followed:
 
     @cached_property
     def _program(self) -> torch.onnx.ONNXProgram:
-        return _followed(self._outputs)
+        return _followed(self._outputs, self.smallest)
+
+    def _metadata(self) -> dict[str, str]:
+        return {
+            "made_by": "segedu",
+            "network": type(self.network).__name__,
+            "input": f"image: float32 (N, {input_channels(self.network)}, H, W) in 0...1, H and W from {self.smallest} "
+            "on; normalisation is inside",
+            "output": "logits: float32 (N, num_classes, H, W); the class of a pixel is the argmax over num_classes",
+            "labels": json.dumps(vars(self.labels) if self.labels else None),
+        }
 
     def _check_equal(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
         """ValueError where the file, as a function, gives other logits than the network."""
-        worst = _largest_difference(function, self._outputs, SIZES)
+        worst = _largest_difference(function, self._outputs, self.sizes)
         if not worst < EQUAL:
             raise ValueError(
                 f"The file of this {type(self.network).__name__} would not give the network's logits: they differ by "
@@ -239,14 +280,14 @@ class _Outputs(nn.Module):
         return (logits,)
 
 
-def _followed(copied: _Outputs) -> torch.onnx.ONNXProgram:
+def _followed(copied: _Outputs, smallest: int) -> torch.onnx.ONNXProgram:
     """The network's steps, in ONNX's form and in torch's, its height and width left open."""
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(f"Writing an ONNX file needs onnx and onnxscript: {HOW_TO_INSTALL}") from error
-    side = {name: torch.export.Dim(name, min=SMALLEST, max=LARGEST) for name in ("height", "width")}
+    side = {name: torch.export.Dim(name, min=smallest, max=LARGEST) for name in ("height", "width")}
     shapes = {"image": {0: torch.export.Dim("batch", min=1, max=1024), 2: side["height"], 3: side["width"]}}
     talk = logging.getLogger("torch.onnx")
     level = talk.level
@@ -271,14 +312,3 @@ def _too_old() -> str:
     if here >= TRIED:
         return ""
     return f"; and torch {torch.__version__} may be too old, {TRIED[0]}.{TRIED[1]} can do it (2.6 cannot)"
-
-
-def _metadata(network: nn.Module, labels: LabelTable | None) -> dict[str, str]:
-    return {
-        "made_by": "segedu",
-        "network": type(network).__name__,
-        "input": f"image: float32 (N, {input_channels(network)}, H, W) in 0...1, H and W from {SMALLEST} on; "
-        "normalisation is inside",
-        "output": "logits: float32 (N, num_classes, H, W); the class of a pixel is the argmax over num_classes",
-        "labels": json.dumps(vars(labels) if labels else None),
-    }

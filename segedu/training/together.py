@@ -35,7 +35,19 @@ def learner(model: nn.Module) -> nn.Module:
     if distributed.size() == 1:
         return model
     _warn_into_the_void()
+    _give_buffers_their_own_memory(model)
     return nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+
+
+def _give_buffers_their_own_memory(model: nn.Module) -> None:
+    """Into each buffer torch writes the first process's numbers, which it cannot where one stands for many.
+
+    FixedBilinear has one kernel for all channels.
+    """
+    for part in model.modules():
+        for name, buffer in part.named_buffers(recurse=False):
+            if 0 in buffer.stride():
+                setattr(part, name, buffer.contiguous())
 
 
 def _warn_into_the_void() -> None:

@@ -106,6 +106,30 @@ def test_torchs_own_file_is_written_only_if_it_is_equal(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+class Deciding(nn.Module):
+    """Does something else where its map is one place wide, so that it cannot be followed for all widths."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 32, stride=32)
+
+    def forward(self, image):
+        found = self.layer(image)
+        if found.shape[-1] == 1:
+            found = found + 1
+        return nn.functional.interpolate(found, image.shape[-2:], mode="bilinear")
+
+
+@able
+@pytest.mark.slow
+def test_a_network_that_is_another_for_small_pictures_is_written_for_those_from_64_on(tmp_path):
+    followed = files.Followed(Deciding())
+    assert onnx.load(followed.write_onnx(tmp_path / "net.onnx")).metadata_props[2].value.count("from 64 on") == 1
+    assert followed.sizes == [size for size in files.SIZES if size != (32, 32)]
+    assert largest_difference(tmp_path / "net.onnx", followed.network, [(64, 64), (70, 97)]) < 1e-4
+    followed.write_torch(tmp_path / "net.pt2")
+
+
 @able
 def test_a_batch_of_any_number(tmp_path):
     model = models.SmallNet(3).eval()
