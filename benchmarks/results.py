@@ -33,6 +33,7 @@ from benchmarks import (
     lesson_13,
     lesson_13_camera,
     lesson_14,
+    lesson_14_breaks,
     lesson_15,
     lesson_16,
 )
@@ -58,6 +59,7 @@ EXPERIMENTS = {
     **lesson_13.EXPERIMENTS,
     **lesson_13_camera.EXPERIMENTS,
     **lesson_14.EXPERIMENTS,
+    **lesson_14_breaks.EXPERIMENTS,
     **lesson_15.EXPERIMENTS,
     **lesson_16.EXPERIMENTS,
 }
