@@ -133,6 +133,10 @@ def odd(name, path):
         tifffile.imwrite(path, COLOURS[..., 0], photometric="miniswhite")
     elif name == "CMYK":
         Image.fromarray(COLOURS).convert("CMYK").save(path)
+    elif name == "YCbCr":
+        Image.fromarray(COLOURS).convert("YCbCr").save(path)
+    elif name == "YCbCr, packed":
+        Image.fromarray(COLOURS).convert("YCbCr").save(path, compression="tiff_adobe_deflate")
     elif name == "turned":
         tifffile.imwrite(path, COLOURS, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
     elif name == "two channels":
@@ -153,6 +157,7 @@ def odd(name, path):
         ("palette", "3|PALETTE"), ("white is 0", "MINISWHITE"), ("CMYK", "SEPARATED"), ("turned", "orientation 6"),
         ("two channels", "2 channels"), ("one strip", "in parts of 0 MB.*imwrite"), ("integers", "must be uint8"),
         ("beyond", "divide by 255"), ("one bit", "of 1 bits"),
+        ("YCbCr", "YCbCr, other than JPEG's.*Write it as grey or RGB"), ("YCbCr, packed", "YCbCr, other than JPEG's"),
     ],
 )  # fmt: skip
 def test_a_tiff_that_windows_would_read_as_something_else_is_named(name, words, tmp_path, monkeypatch):
