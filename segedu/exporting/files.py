@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -259,10 +260,18 @@ def _followed(copied: _Outputs) -> torch.onnx.ONNXProgram:
     except Exception as error:  # whatever torch.export raises for code that it cannot follow
         raise ValueError(
             f"This {type(copied.network).__name__} cannot be followed by torch.export with its height and width left "
-            f"open. Its forward must not look at single numbers of a picture{_too_old()}: {str(error).splitlines()[0]}"
+            "open. Its forward must not look at single numbers of a picture, nor compute sizes of which torch finds no "
+            "bounds: of -side % 8 it finds none, of (side + 7) // 8 * 8 - side it does"
+            f"{_too_old()}. {_first_line(error)}"
         ) from error
     finally:
         talk.setLevel(level)
+
+
+def _first_line(error: Exception) -> str:
+    """What torch says of what it was made of, without the colours of a terminal."""
+    words = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
+    return re.sub(r"\x1b\[[0-9;]*m", "", words).splitlines()[0]
 
 
 def _too_old() -> str:

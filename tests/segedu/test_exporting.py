@@ -28,6 +28,7 @@ NETWORKS = {
     "quick": lambda: models.QuickUNet(11),
     "panoptic": lambda: models.PanopticDeepLab(11, width=4),
     "backbone": lambda: models.BackboneUNet(11, backbone="squeezenet1_1", width=4),
+    "transformer": lambda: models.SegFormer(11, width=4),
 }
 KINDS = [name if name == "smallnet" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 
@@ -168,6 +169,18 @@ def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path, monkeypa
     with pytest.raises(CheckpointError, match="11 names"):
         export_onnx(tmp_path / "net.onnx", models.SmallNet(3), labels=STREET)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_torch_says_is_told_without_a_terminals_colours(tmp_path, monkeypatch):
+    def fails(*given, **told):
+        try:
+            raise AssertionError("Cannot create \x1b[1;31mDim\x1b[0m\nand more")
+        except AssertionError as cause:
+            raise RuntimeError("\x1b[96mThis is step 1/3\x1b[0m") from cause
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(ValueError, match=r"nor compute sizes .* of -side % 8 it finds none.*\. Cannot create Dim$"):
+        export_onnx(tmp_path / "net.onnx", models.SmallNet(2))
 
 
 def test_without_onnx_there_is_a_sentence(tmp_path, monkeypatch, capsys):
