@@ -1,5 +1,8 @@
 """Pictures larger than memory: windows of a TIFF are the picture's, and what is written is what a whole run gives."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -184,6 +187,43 @@ def test_a_damaged_tiff_is_named_and_nothing_is_written(tmp_path):
     path.write_bytes(sound)
     with pytest.raises(ValueError, match="has 1 pages; there is no page 3"):
         TiffPicture(path, page=3)
+
+
+@pytest.mark.parametrize("shape", [(150, 230, 3), (150, 230)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "lzw"}, {"compression": "lzw", "predictor": True}, {"compression": "jpeg"},
+        {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (1, 1)},
+        {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_tiles_of_lzw_and_jpeg_are_those_of_pillow(options, shape, tmp_path):
+    pytest.importorskip("imagecodecs")
+    if len(shape) == 2 and "photometric" in options:
+        pytest.skip("YCbCr has three channels")
+    smooth = np.asarray(Image.fromarray(COLOURS[:15, :23]).resize((230, 150), Image.Resampling.BICUBIC))
+    path = written(tmp_path / "a.tif", smooth if len(shape) == 3 else smooth[..., 0], tile=(64, 64), **options)
+    expected, picture = picture_tensor(path), TiffPicture(path)
+    assert torch.equal(picture.read(), expected)
+    assert torch.equal(picture.read(np.arange(50, 130), np.arange(60, 230)), expected[:, 50:130, 60:])
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg"])
+def test_without_imagecodecs_lzw_and_jpeg_are_named_with_the_way_out(compression, tmp_path):
+    Image.fromarray(COLOURS).save(tmp_path / "a.tif", compression=compression)
+    (tmp_path / "alone.py").write_text(
+        "import sys\n"
+        "sys.modules['imagecodecs'] = None\n"
+        "from segedu import cli\n"
+        "sys.exit(cli.main(['predict', 'unet_toystreet', 'a.tif', '--windows', '--out', 'found']))\n"
+    )
+    told = subprocess.run([sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True)
+    name = compression.removeprefix("tiff_").upper()
+    sentence = f'a.tif is packed by {name}, for which tifffile needs imagecodecs: pip install "segedu[large]"'
+    assert told.returncode == 2 and told.stderr.strip().splitlines()[-1] == f"segedu: {sentence}"
+    assert not list((tmp_path / "found").glob("a*"))
 
 
 def test_what_has_to_be_installed_is_told(tmp_path, monkeypatch):
