@@ -1,7 +1,9 @@
 """Pictures larger than memory: windows of a TIFF are the picture's, and what is written is what a whole run gives."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,3 +242,17 @@ def test_what_has_to_be_installed_is_told(tmp_path, monkeypatch):
     for call in (lambda: TiffPicture(path), lambda: segment_by_windows(network(), COLOURS, tmp_path / "ids.tif")):
         with pytest.raises(ImportError, match=r'pip install "segedu\[large\]"'):
             call()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads the peak as Linux tells it")
+def test_four_times_the_pixels_take_no_more_memory():
+    """But for decoded tiles, 12 and 48 MiB of at most 64, and the second margin of a window in the middle.
+
+    A whole picture, its logits and the maps of the network would take more than 250 MB more.
+    """
+    command = [sys.executable, "-m", "benchmarks.large", "--megapixels", "4", "16"]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
+    assert told.returncode == 0, told.stderr
+    peaks = {int(size): int(peak) for size, peak in re.findall(r"(\d+) megapixels: +(\d+) MB at the peak", told.stdout)}
+    assert list(peaks) == [1, 4, 16] and peaks[16] - peaks[4] < 160, told.stdout
