@@ -100,6 +100,8 @@ LEARN = {  # name: (network, steps, what fit is told beside)
     "augmented": (plain, 2, {"transform": segedu.transforms.augment((32, 32))}),
 }  # fmt: skip
 
+FEW = ("plain, 1 step", "normalisation, 1 step", "weighted classes")
+
 
 def learn(name):
     """{"weights", "loss", "pictures"} of one short training."""
@@ -141,6 +143,13 @@ def all_that_is_learnt(folder):
         found["resumed"] = on(folder / "half.safetensors")
         found["errors"] = errors()
         found["minutes"] = len(segedu.fit(plain(), Uneven(), minutes=0.01, batch_size=BATCH, progress=False).loss)
+    torch.save(found, folder / f"of {distributed.size()}, {distributed.rank()}.pt")
+
+
+def some_that_is_learnt(folder):
+    """One file of what tells whether shares of any sizes are weighed rightly."""
+    found = {name: learn(name) for name in FEW}
+    found |= {"scored": [scored(length) for length in (1, 2, 7)], "normalised": normalised()}
     torch.save(found, folder / f"of {distributed.size()}, {distributed.rank()}.pt")
 
 
@@ -213,6 +222,7 @@ def call(*words):
 
 TASKS = {
     "learn": all_that_is_learnt,
+    "learn some": some_that_is_learnt,
     "stop": lambda folder: begun(folder / "stopped.safetensors", ctrl_c),
     "die": lambda folder: begun(folder / "lost.safetensors", killed),
     "commands": commands,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from segedu.commands.saved import ASKED, named_model
+from segedu.commands.saved import ASKED, named_model, side_of
 from segedu.exporting.files import Followed
 from segedu.exporting.page import write_page
 
 _HELP = """
 The file has one input, image: float32 (N, 3, H, W) in 0...1, any height and width from 32 on; and
-one output, logits: (N, classes, H, W). Normalisation is inside, the class table in the file's metadata.
+one output, logits: (N, classes, H, W). Normalisation is inside; in the file's metadata are the class table, the
+side of the training, to which segedu predict makes larger pictures smaller, and the normalisation's numbers.
 Before it is written it is compared with the network on pictures of five sizes. A page holds such a file and
 runs it in any browser, without a server. Needs: pip install "segedu[export]"
 """
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("segedu export needs to know what to write: --onnx FILE, --torch FILE or --page FILE.")
     if options.runtime and not options.page:
         raise ValueError(f"--runtime {options.runtime} is a part of a page, and no --page FILE is asked for.")
-    network = Followed(named_model(options.model))  # once for all files
+    network = Followed(named_model(options.model), side=side_of(options.model))  # once for all files
     paths = [network.write_onnx(options.onnx)] if options.onnx else []
     if options.torch:
         paths.append(network.write_torch(options.torch))

@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -20,8 +21,9 @@ from torch.nn import functional as F
 from segedu import resources
 from segedu.inference.semantic import SMALLEST
 from segedu.inference.tiles import is_unpadded
+from segedu.inputs import whole_number
 from segedu.labels import LabelTable
-from segedu.models.layers import unwrapped
+from segedu.models.layers import Normalise, unwrapped
 from segedu.models.outputs import check_model, full_size, input_channels, logits_of
 from segedu.training.checkpoints import checked_labels
 
@@ -34,21 +36,28 @@ EQUAL = 1e-3  # logits are of the order of 10; rounding stays below a ten-thousa
 HOW_TO_INSTALL = 'pip install "segedu[export]" (onnx, onnxscript, onnxruntime)'
 
 
-def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None = None) -> Path:
+def export_onnx(
+    path: str | Path, model: nn.Module, *, labels: LabelTable | None = None, side: int | None = None
+) -> Path:
     """The path of the ONNX file that is written: pictures of any size → logits of the same size.
 
     In the file: one input, `image`, (N, C, H, W) float32 in 0…1, any N and any H, W ≥ 32; the first
     output, `logits`, (N, num_classes, H, W) float32; normalisation and upsampling inside. A
     panoptic network also gives `centres` and `offsets`. The file's metadata say in words what goes
-    in and what comes out, and hold the class table as JSON. Before it is written, wholly or not at
-    all, onnxruntime compares it with the network on pictures of five sizes. A network that torch
-    can follow only from 64 pixels on is written for these; the metadata say so.
+    in and what comes out, and hold as JSON the class table (`labels`), the longer side to which
+    larger pictures are made smaller first, as `segedu predict` does (`side`, a number or null), and
+    what is subtracted and divided by inside (`normalisation`: null, or mean and std, one number a
+    channel). Before it is written, wholly or not at all, onnxruntime compares it with the network
+    on pictures of five sizes. A network that torch can follow only from 64 pixels on is written for
+    these; the metadata say so.
 
     Args:
         path: ends in `.onnx`; a file that is there is replaced.
         model: of segedu.models, or any network that semantic_segmentation takes and torch.export
             can follow. It stays as it is, and where it is.
         labels: the class table; None for the model's own `.labels`, if it has one.
+        side: longer side of a picture, in pixels, at which the network was trained to look; None
+            where pictures are not made smaller. `segedu export` takes that of the training.
 
     Raises:
         ImportError: Where onnx or onnxruntime is not installed.
@@ -61,23 +70,26 @@ def export_onnx(path: str | Path, model: nn.Module, *, labels: LabelTable | None
     Example:
         >>> export_onnx("street.onnx", segedu.load("unet_toystreet"))
     """
-    return Followed(model, labels).write_onnx(path)
+    return Followed(model, labels, side).write_onnx(path)
 
 
-def export_torch(path: str | Path, model: nn.Module, *, labels: LabelTable | None = None) -> Path:
+def export_torch(
+    path: str | Path, model: nn.Module, *, labels: LabelTable | None = None, side: int | None = None
+) -> Path:
     """The path of torch's own file (.pt2) that is written: it runs where segedu is not. Lesson 16.
 
     `torch.export.load(path).module()` is a function: (N, C, H, W) float32 in 0…1, any N and any
     H, W ≥ 32 → a tuple, the logits (N, num_classes, H, W) first. What the metadata of an ONNX file
     say stands in it, too: `torch.export.load(path, extra_files=notes)` fills a dict
-    `notes = {"labels": "", "input": "", "output": "", "network": "", "made_by": ""}`. Before it is
-    written, wholly or not at all, it is compared with the network on pictures of five sizes.
+    `notes = dict.fromkeys(["labels", "side", "normalisation", "input", "output"], "")`. Before it
+    is written, wholly or not at all, it is compared with the network on pictures of five sizes.
 
     Args:
         path: ends in `.pt2`; a file that is there is replaced.
         model: as for export_onnx, whose translator follows it: torch.export alone leaves height
             and width open only where no number is computed from them.
         labels: the class table; None for the model's own `.labels`, if it has one.
+        side: as for export_onnx.
 
     Raises:
         ImportError, TypeError, ValueError, CheckpointError: As export_onnx.
@@ -85,7 +97,7 @@ def export_torch(path: str | Path, model: nn.Module, *, labels: LabelTable | Non
     Example:
         >>> export_torch("street.pt2", segedu.load("unet_toystreet"))
     """
-    return Followed(model, labels).write_torch(path)
+    return Followed(model, labels, side).write_torch(path)
 
 
 def largest_difference(file: str | Path | bytes, model: nn.Module, sizes: Sequence[tuple[int, int]]) -> float:
@@ -141,10 +153,12 @@ class Followed:
     Args:
         model: as for export_onnx.
         labels: as for export_onnx.
+        side: as for export_onnx.
     """
 
-    def __init__(self, model: nn.Module, labels: LabelTable | None = None):
+    def __init__(self, model: nn.Module, labels: LabelTable | None = None, side: int | None = None):
         check_model(model)
+        self.side = None if side is None else whole_number(side, "side", 1, floats=False)
         self.labels = checked_labels(model, labels)
         self.network = unwrapped(model)
         if is_unpadded(self.network):
@@ -218,6 +232,9 @@ class Followed:
         return _followed(self._outputs, self.smallest)
 
     def _metadata(self) -> dict[str, str]:
+        part, normalisation = getattr(self.network, "normalise", None), None
+        if isinstance(part, Normalise):
+            normalisation = {"mean": part.mean.flatten().tolist(), "std": part.std.flatten().tolist()}
         return {
             "made_by": "segedu",
             "network": type(self.network).__name__,
@@ -225,6 +242,8 @@ class Followed:
             "on; normalisation is inside",
             "output": "logits: float32 (N, num_classes, H, W); the class of a pixel is the argmax over num_classes",
             "labels": json.dumps(vars(self.labels) if self.labels else None),
+            "side": json.dumps(self.side),
+            "normalisation": json.dumps(normalisation),
         }
 
     def _check_equal(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -300,10 +319,18 @@ def _followed(copied: _Outputs, smallest: int) -> torch.onnx.ONNXProgram:
     except Exception as error:  # whatever torch.export raises for code that it cannot follow
         raise ValueError(
             f"This {type(copied.network).__name__} cannot be followed by torch.export with its height and width left "
-            f"open. Its forward must not look at single numbers of a picture{_too_old()}: {str(error).splitlines()[0]}"
+            "open. Its forward must not look at single numbers of a picture, nor compute sizes of which torch finds no "
+            "bounds: of -side % 8 it finds none, of (side + 7) // 8 * 8 - side it does"
+            f"{_too_old()}. {_first_line(error)}"
         ) from error
     finally:
         talk.setLevel(level)
+
+
+def _first_line(error: Exception) -> str:
+    """What torch says of what it was made of, without the colours of a terminal."""
+    words = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
+    return re.sub(r"\x1b\[[0-9;]*m", "", words).splitlines()[0]
 
 
 def _too_old() -> str:

@@ -26,7 +26,12 @@ WANTED = (RUNTIME, MACHINE, "package.json")
 
 
 def export_page(
-    path: str | Path, model: nn.Module, *, labels: LabelTable | None = None, runtime: str | Path | None = None
+    path: str | Path,
+    model: nn.Module,
+    *,
+    labels: LabelTable | None = None,
+    side: int | None = None,
+    runtime: str | Path | None = None,
 ) -> Path:
     """The path of the HTML file that is written: whoever opens it segments pictures. Lesson 16.
 
@@ -38,6 +43,7 @@ def export_page(
         path: ends in `.html`; a file that is there is replaced.
         model: as for export_onnx, of pictures with 1 or 3 channels. It stays as it is.
         labels: the class table, whose names and colours the page shows; None for the model's own.
+        side: as for export_onnx; the page begins with it.
         runtime: the npm package onnxruntime-web, its `.tgz` or the folder that it unpacks to; None
             to fetch it by npm (33 MB).
 
@@ -50,7 +56,7 @@ def export_page(
     Example:
         >>> export_page("street.html", segedu.load("unet_toystreet"))
     """
-    return write_page(path, Followed(model, labels), runtime)
+    return write_page(path, Followed(model, labels, side), runtime)
 
 
 def write_page(path: str | Path, followed: Followed, runtime: str | Path | None = None) -> Path:
@@ -63,14 +69,18 @@ def write_page(path: str | Path, followed: Followed, runtime: str | Path | None 
     if (channels := input_channels(followed.network)) not in (1, 3):
         raise ValueError(f"A browser's pictures are grey or coloured, and this network wants {channels} channels.")
     parts = _runtime(runtime)
-    about = {"channels": channels, "names": labels.names, "colours": labels.colours}
+    model = followed.onnx_file()  # from how many pixels on it takes pictures is known then
+    about = {
+        "channels": channels, "names": labels.names, "colours": labels.colours, "side": followed.side,
+        "smallest": followed.smallest,
+    }  # fmt: skip
     texts = {
         "title": html.escape(f"Segmentation into {len(labels)} classes ({type(followed.network).__name__})"),
         "version": html.escape(str(json.loads(parts["package.json"]).get("version", ""))),
         "style": pages.style(),
         "about": json.dumps(about).replace("<", "\\u003c"),  # a name must not end the element that it stands in
         "script": pages.script("network_page.js"),
-        "model": _packed(followed.onnx_file()),
+        "model": _packed(model),
         "runtime": _packed(parts[RUNTIME]),
         "machine": _packed(parts[MACHINE]),
     }

@@ -16,6 +16,7 @@ LARGEST_PART = 2**28  # bytes of one tile or strip that are decoded at most
 BITS = (8, 16, 32, 64)  # of a value; with others its largest number is not that of its type
 UPRIGHT = 1  # an orientation of TIFF
 GREY, RGB, YCBCR = 1, 2, 6  # TIFF's photometric interpretations that are taken
+JPEG = 7  # a compression of TIFF: from it alone YCbCr comes out as RGB
 
 
 class TiffPicture(Picture):
@@ -74,12 +75,14 @@ class TiffPicture(Picture):
     def _check(self) -> None:
         """ValueError for what would be read as something else, or not window by window; OSError for damage."""
         page, samples = self._page, self._page.samplesperpixel
+        kind = getattr(page.photometric, "name", page.photometric)
         known = page.photometric in (GREY, RGB, YCBCR) and page.bitspersample in BITS and page.imagedepth == 1
+        if page.photometric == YCBCR and (page.compression != JPEG or samples != 3 or page.planarconfig != 1):
+            known, kind = False, "YCbCr, other than JPEG's"
         if not known or samples not in (1, 3, 4, self.channels):
             raise ValueError(
-                f"{self.path} is a TIFF of {samples} channels of {page.bitspersample} bits, of the kind "
-                f"{getattr(page.photometric, 'name', page.photometric)}, which is not read by windows. Write it as "
-                "grey or RGB of 8 bits."
+                f"{self.path} is a TIFF of {samples} channels of {page.bitspersample} bits, of the kind {kind}, which "
+                "is not read by windows. Write it as grey or RGB of 8 bits."
             )
         if page.tags.valueof(274, default=UPRIGHT) != UPRIGHT:
             raise ValueError(

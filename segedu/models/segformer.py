@@ -117,7 +117,8 @@ class Attention(nn.Module):
 
     def shared(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, h, w) → (N, C, h/reduction, w/reduction), rounded up: what keys and values are made of."""
-        down, right = (-side % self.reduction for side in x.shape[-2:])
+        r = self.reduction  # -side % r would be shorter, but of it torch.export finds no bounds
+        down, right = ((side + r - 1) // r * r - side for side in x.shape[-2:])
         return self.reduce(F.pad(x, (0, right, 0, down), mode="replicate"))
 
     def weights(self, x: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:

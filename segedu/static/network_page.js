@@ -1,7 +1,7 @@
 // The page of `segedu export --page`: a picture in, the classes of its pixels out, by onnxruntime-web.
 // segedu/exporting/page.py puts parts.js before it, and the data into the page's elements.
 
-const SMALLEST = 32; // rows and columns, segedu.inference.semantic.SMALLEST
+const SMALLEST = about.smallest; // rows and columns that the network takes
 const about = JSON.parse(document.getElementById("about").textContent);
 
 async function unpacked(id) {
@@ -75,8 +75,10 @@ const status = element("p", { role: "status", id: "status" }, "The network is be
 const table = element("div");
 const stage = element("div", { class: "stage", hidden: "" }, picture, answer);
 const file = element("input", { type: "file", accept: "image/*", id: "file", "aria-label": "Picture", disabled: "" });
-const side = element("select", { id: "side" }, ...[256, 512, 1024, 2048].map((n) => element("option", { value: n }, `${n}`)));
-side.value = "512";
+const first = about.side ?? 512; // as in training
+const sides = [...new Set([256, 512, 1024, 2048, first])].sort((a, b) => a - b);
+const side = element("select", { id: "side" }, ...sides.map((n) => element("option", { value: n }, `${n}`)));
+side.value = `${first}`;
 const opacity = slider("Mask ", { min: 0, max: 100, step: 5, value: 60, shown: (value) => `${value} %` }, (value) => {
   answer.style.opacity = value / 100;
 });

@@ -144,6 +144,22 @@ def test_what_cannot_be_shared_is_told(learnt):
     assert "of one size" in sizes and "(2, 3), (2, 4)" in sizes
 
 
+@pytest.mark.slow
+def test_three_processes_of_one_and_two_pictures_find_what_one_does(tmp_path):
+    several.some_that_is_learnt(tmp_path)
+    for code, _, error in together("learn some", tmp_path, 3):
+        assert code == 0, error
+    one, *three = (torch.load(tmp_path / f"of {name}.pt") for name in ("1, 0", "3, 0", "3, 1", "3, 2"))
+    for name in several.FEW:
+        assert three[0][name]["loss"] == pytest.approx(one[name]["loss"], rel=2e-6)
+        assert furthest(three[0][name]["weights"], one[name]["weights"]) < 2e-5
+        assert all(furthest(other[name]["weights"], three[0][name]["weights"]) == 0 for other in three)
+    for found, expected in zip(three[0]["scored"], one["scored"], strict=True):
+        assert torch.equal(found, expected) and expected.sum() > 0
+    for found, expected in zip(three[0]["normalised"], one["normalised"], strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
 # the end
 
 

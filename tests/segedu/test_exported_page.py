@@ -48,11 +48,13 @@ def unpacked(page, name):
 @able
 def test_everything_is_in_the_one_file(package, tmp_path):
     before = {path: path.read_bytes() for path in package.rglob("*") if path.is_file()}
-    page = export_page(tmp_path / "net.html", models.SmallNet(2), labels=PAIR, runtime=package).read_text("utf-8")
+    page = export_page(tmp_path / "net.html", models.SmallNet(2), labels=PAIR, side=640, runtime=package)
+    page = page.read_text("utf-8")
     assert unpacked(page, "runtime") == b"// code" and unpacked(page, "machine") == b"wasm" and "9.8.7" in page
     notes = {entry.key: entry.value for entry in onnx.load_model_from_string(unpacked(page, "model")).metadata_props}
     assert json.loads(notes["labels"])["names"] == list(PAIR.names)
     about = json.loads(element(page, "about"))
+    assert about.pop("side") == json.loads(notes["side"]) == 640
     assert about == {"channels": 3, "names": list(PAIR.names), "colours": [list(colour) for colour in PAIR.colours]}
     # Nothing is asked of a server: no address but those of standards.
     assert set(re.findall(r"https?://[^\s\"'<)]+", page)) <= {"http://www.w3.org/2000/svg"}
@@ -143,7 +145,8 @@ def shown(page) -> np.ndarray:
 def test_a_visitor_segments_pictures(channels, runtime, browser, tmp_path):
     torch.manual_seed(channels)
     model = models.UNet(len(STREET), in_channels=channels, width=4, depth=2).eval()
-    saved = segedu.save(tmp_path / "net.safetensors", model, labels=STREET)
+    notes = {"side": 640} if channels == 3 else {}
+    saved = segedu.save(tmp_path / "net.safetensors", model, labels=STREET, notes=notes)
     written = tmp_path / "net.html"
     assert cli.main(["export", str(saved), "--page", str(written), "--runtime", str(runtime)]) == 0
     chance = np.random.default_rng(0)
@@ -159,6 +162,7 @@ def test_a_visitor_segments_pictures(channels, runtime, browser, tmp_path):
     page.on("pageerror", lambda error: errors.append(error))
     page.goto(written.as_uri())
     page.locator("#status", has_text="Ready").wait_for(timeout=120_000)
+    assert page.locator("#side").input_value() == ("640" if channels == 3 else "512"), "as in training"
     page.locator("#file").set_input_files(tmp_path / "a.png")
     page.locator("#status", has_text="67 × 101 pixels in").wait_for(timeout=120_000)
     image = np.asarray(picture.convert("L" if channels == 1 else "RGB"), np.float32).reshape(67, 101, channels) / 255

@@ -28,6 +28,7 @@ NETWORKS = {
     "quick": lambda: models.QuickUNet(11),
     "panoptic": lambda: models.PanopticDeepLab(11, width=4),
     "backbone": lambda: models.BackboneUNet(11, backbone="squeezenet1_1", width=4),
+    "transformer": lambda: models.SegFormer(11, width=4),
 }
 KINDS = [name if name == "smallnet" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 
@@ -64,6 +65,11 @@ def test_what_stands_in_the_file(tmp_path):
     onnx.checker.check_model(file)
     notes = {entry.key: entry.value for entry in file.metadata_props}
     assert json.loads(notes["labels"])["names"] == list(STREET.names)
+    assert json.loads(notes["side"]) is None
+    normalise = model.normalise
+    told = json.loads(notes["normalisation"])
+    assert torch.equal(torch.tensor([told["mean"], told["std"]]).view(2, 1, 3, 1, 1),
+                       torch.stack([normalise.mean, normalise.std]))  # fmt: skip
     assert notes["network"] == "SmallNet" and "0...1" in notes["input"] and "normalisation is inside" in notes["input"]
     (given,), (wanted,) = file.graph.input, file.graph.output
     assert (given.name, wanted.name) == ("image", "logits")
@@ -194,6 +200,18 @@ def test_code_that_looks_at_numbers_is_told_and_a_wrong_table(tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+def test_what_torch_says_is_told_without_a_terminals_colours(tmp_path, monkeypatch):
+    def fails(*given, **told):
+        try:
+            raise AssertionError("Cannot create \x1b[1;31mDim\x1b[0m\nand more")
+        except AssertionError as cause:
+            raise RuntimeError("\x1b[96mThis is step 1/3\x1b[0m") from cause
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(ValueError, match=r"nor compute sizes .* of -side % 8 it finds none.*\. Cannot create Dim$"):
+        export_onnx(tmp_path / "net.onnx", models.SmallNet(2))
+
+
 def test_without_onnx_there_is_a_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"pip install \"segedu\[export\]\""):
@@ -204,7 +222,7 @@ def test_without_onnx_there_is_a_sentence(tmp_path, monkeypatch, capsys):
 
 @able
 def test_the_command_follows_the_network_once_writes_and_compares(tmp_path, capsys, monkeypatch):
-    path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET)
+    path = segedu.save(tmp_path / "net.safetensors", models.SmallNet(11), labels=STREET, notes={"side": 640})
     done, follow, outputs = [], torch.onnx.export, files._Outputs
     monkeypatch.setattr(torch.onnx, "export", lambda *given, **told: done.append("followed") or follow(*given, **told))
     monkeypatch.setattr(files, "_Outputs", lambda network: done.append("copied") or outputs(network))
@@ -214,6 +232,10 @@ def test_the_command_follows_the_network_once_writes_and_compares(tmp_path, caps
     printed = capsys.readouterr().out
     assert printed.count("on 5 sizes its logits are the network's") == 2
     assert (tmp_path / "net.onnx").stat().st_size > 1000
+    notes = {entry.key: entry.value for entry in onnx.load(tmp_path / "net.onnx").metadata_props}
+    also = dict.fromkeys(notes, "")
+    torch.export.load(tmp_path / "net.pt2", extra_files=also)
+    assert notes == also and json.loads(notes["side"]) == 640  # that of the training, as `segedu predict` takes it
     assert torch.export.load(tmp_path / "net.pt2").module()(torch.rand(1, 3, 33, 50))[0].shape == (1, 11, 33, 50)
 
 

@@ -1,5 +1,10 @@
 """Pictures larger than memory: windows of a TIFF are the picture's, and what is written is what a whole run gives."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -133,6 +138,10 @@ def odd(name, path):
         tifffile.imwrite(path, COLOURS[..., 0], photometric="miniswhite")
     elif name == "CMYK":
         Image.fromarray(COLOURS).convert("CMYK").save(path)
+    elif name == "YCbCr":
+        Image.fromarray(COLOURS).convert("YCbCr").save(path)
+    elif name == "YCbCr, packed":
+        Image.fromarray(COLOURS).convert("YCbCr").save(path, compression="tiff_adobe_deflate")
     elif name == "turned":
         tifffile.imwrite(path, COLOURS, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
     elif name == "two channels":
@@ -153,6 +162,7 @@ def odd(name, path):
         ("palette", "3|PALETTE"), ("white is 0", "MINISWHITE"), ("CMYK", "SEPARATED"), ("turned", "orientation 6"),
         ("two channels", "2 channels"), ("one strip", "in parts of 0 MB.*imwrite"), ("integers", "must be uint8"),
         ("beyond", "divide by 255"), ("one bit", "of 1 bits"),
+        ("YCbCr", "YCbCr, other than JPEG's.*Write it as grey or RGB"), ("YCbCr, packed", "YCbCr, other than JPEG's"),
     ],
 )  # fmt: skip
 def test_a_tiff_that_windows_would_read_as_something_else_is_named(name, words, tmp_path, monkeypatch):
@@ -181,6 +191,43 @@ def test_a_damaged_tiff_is_named_and_nothing_is_written(tmp_path):
         TiffPicture(path, page=3)
 
 
+@pytest.mark.parametrize("shape", [(150, 230, 3), (150, 230)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "lzw"}, {"compression": "lzw", "predictor": True}, {"compression": "jpeg"},
+        {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (1, 1)},
+        {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_tiles_of_lzw_and_jpeg_are_those_of_pillow(options, shape, tmp_path):
+    pytest.importorskip("imagecodecs")
+    if len(shape) == 2 and "photometric" in options:
+        pytest.skip("YCbCr has three channels")
+    smooth = np.asarray(Image.fromarray(COLOURS[:15, :23]).resize((230, 150), Image.Resampling.BICUBIC))
+    path = written(tmp_path / "a.tif", smooth if len(shape) == 3 else smooth[..., 0], tile=(64, 64), **options)
+    expected, picture = picture_tensor(path), TiffPicture(path)
+    assert torch.equal(picture.read(), expected)
+    assert torch.equal(picture.read(np.arange(50, 130), np.arange(60, 230)), expected[:, 50:130, 60:])
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg"])
+def test_without_imagecodecs_lzw_and_jpeg_are_named_with_the_way_out(compression, tmp_path):
+    Image.fromarray(COLOURS).save(tmp_path / "a.tif", compression=compression)
+    (tmp_path / "alone.py").write_text(
+        "import sys\n"
+        "sys.modules['imagecodecs'] = None\n"
+        "from segedu import cli\n"
+        "sys.exit(cli.main(['predict', 'unet_toystreet', 'a.tif', '--windows', '--out', 'found']))\n"
+    )
+    told = subprocess.run([sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True)
+    name = compression.removeprefix("tiff_").upper()
+    sentence = f'a.tif is packed by {name}, for which tifffile needs imagecodecs: pip install "segedu[large]"'
+    assert told.returncode == 2 and told.stderr.strip().splitlines()[-1] == f"segedu: {sentence}"
+    assert not list((tmp_path / "found").glob("a*"))
+
+
 def test_what_has_to_be_installed_is_told(tmp_path, monkeypatch):
     path = written(tmp_path / "a.tif", COLOURS, tile=(64, 64), compression="zlib")
     picture = TiffPicture(path)
@@ -195,3 +242,17 @@ def test_what_has_to_be_installed_is_told(tmp_path, monkeypatch):
     for call in (lambda: TiffPicture(path), lambda: segment_by_windows(network(), COLOURS, tmp_path / "ids.tif")):
         with pytest.raises(ImportError, match=r'pip install "segedu\[large\]"'):
             call()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads the peak as Linux tells it")
+def test_four_times_the_pixels_take_no_more_memory():
+    """But for decoded tiles, 12 and 48 MiB of at most 64, and the second margin of a window in the middle.
+
+    A whole picture, its logits and the maps of the network would take more than 250 MB more.
+    """
+    command = [sys.executable, "-m", "benchmarks.large", "--megapixels", "4", "16"]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
+    assert told.returncode == 0, told.stderr
+    peaks = {int(size): int(peak) for size, peak in re.findall(r"(\d+) megapixels: +(\d+) MB at the peak", told.stdout)}
+    assert list(peaks) == [1, 4, 16] and peaks[16] - peaks[4] < 160, told.stdout
