@@ -1,7 +1,6 @@
 // The page of `segedu export --page`: a picture in, the classes of its pixels out, by onnxruntime-web.
 // segedu/exporting/page.py puts parts.js before it, and the data into the page's elements.
 
-const SMALLEST = about.smallest; // rows and columns that the network takes
 const about = JSON.parse(document.getElementById("about").textContent);
 
 async function unpacked(id) {
@@ -109,8 +108,8 @@ async function segment() {
     const bitmap = await createImageBitmap(chosen); // turned as its EXIF says
     const scale = Math.min(1, Number(side.value) / Math.max(bitmap.width, bitmap.height));
     const [width, height] = [bitmap.width, bitmap.height].map((length) => Math.round(length * scale));
-    if (Math.min(width, height) < SMALLEST) {
-      throw new Error(`it would have ${height} × ${width} pixels, and the network needs ${SMALLEST} of each`);
+    if (Math.min(width, height) < about.smallest) {
+      throw new Error(`it would have ${height} × ${width} pixels, and the network needs ${about.smallest} of each`);
     }
     stage.hidden = false;
     [picture.width, picture.height] = [width, height];
