@@ -12,42 +12,46 @@ from torch import nn
 
 from benchmarks import fifteen_minutes, fifteen_minutes_choices, learning_per_minute
 from benchmarks.fifteen_minutes import BUDGETS, OURS, PEER, PRETRAINED, RELEASED
-from benchmarks.fifteen_minutes_choices import CANDIDATES, AtPart, Candidate
+from benchmarks.fifteen_minutes_choices import CANDIDATES, AtSize
 from segedu.datasets import ToyStreet
-from segedu.losses import cross_entropy
 from segedu.models import FCN
 
 
 def street(**scored):
-    return SimpleNamespace(train=ToyStreet("train", length=8, size=(32, 48)), scored=scored, loss=cross_entropy)
+    def train(size):
+        return ToyStreet("train", length=8, size=size)
+
+    return SimpleNamespace(train=train, scored=scored)
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """Every candidate a small FCN, and a clock that tells one second more at each reading."""
+    """Every candidate a small FCN on small pictures, and a clock that tells one second more at each reading."""
     for name, candidate in CANDIDATES.items():
-        monkeypatch.setitem(CANDIDATES, name, replace(candidate, network=partial(FCN, 11, width=2), part=1))
+        monkeypatch.setitem(CANDIDATES, name, replace(candidate, build=partial(FCN, 11, width=2), size=(32, 48)))
     readings = iter(range(1_000_000))
     monkeypatch.setattr(learning_per_minute.time, "thread_time", lambda: next(readings))
 
 
-def test_a_network_at_a_part_sees_a_smaller_picture_and_answers_at_the_whole():
+def test_a_network_at_one_size_sees_that_size_and_answers_at_the_pictures():
     inner, seen = nn.Conv2d(3, 11, 1), []
     inner.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
     picture = torch.full((1, 3, 60, 90), 0.25)
-    assert AtPart(inner, 2 / 3)(picture).shape == (1, 11, 60, 90)
+    assert AtSize(inner, (40, 60))(picture).shape == (1, 11, 60, 90)
     assert seen[0].shape == (1, 3, 40, 60) and torch.allclose(seen[0], torch.tensor(0.25))
-    assert isinstance(Candidate(lambda: inner, 0.5, 1e-3).build(), AtPart)
-    assert Candidate(lambda: inner, 1, 1e-3).build() is inner
 
 
-def test_a_candidate_learns_with_its_own_augmentation(small):
-    toy, scored = street(), ToyStreet("val", length=2, size=(32, 48))
-    toy.scored = {"chosen_on": scored}
+def test_a_candidate_learns_from_its_size_with_its_augmentation_and_answers_at_the_whole(small, monkeypatch):
+    trained, plain = [], fifteen_minutes_choices.fit_for
+    monkeypatch.setattr(
+        fifteen_minutes_choices, "fit_for", lambda *given, **how: trained.append(given[2]) or plain(*given, **how)
+    )
+    toy = street(chosen_on=ToyStreet("val", length=2, size=(64, 96)))
     found = fifteen_minutes_choices.run("U-Net at a quarter, more augmentation", toy, seconds=6, seed=0)
     assert 0 <= found["chosen_on"] <= 1 and found["pictures_per_second"] > 0
-    window, *_, colours = toy.train.transform.transforms
+    window, *_, colours = trained[0].transform.transforms
     assert window.high == 2.0 and colours.brightness == (0.5, 1.5), "the transform of another candidate"
+    assert trained[0][0][0].shape == (3, 32, 48)
 
 
 def test_every_point_of_a_curve_is_a_training_of_its_own_and_late_ones_are_left_out(small, monkeypatch):
