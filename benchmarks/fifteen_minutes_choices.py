@@ -68,6 +68,7 @@ CANDIDATES = {
     "U-Net at a quarter": Candidate(quarter, HALF, 6e-3),
     "U-Net at a quarter, 240×320": Candidate(quarter, TWO_THIRDS, 6e-3),
     "U-Net at a quarter, wider": Candidate(partial(quarter, width=48), HALF, 6e-3),
+    "U-Net at a quarter, wider, 240×320": Candidate(partial(quarter, width=48), TWO_THIRDS, 6e-3),
     "U-Net at a quarter, more augmentation": Candidate(quarter, HALF, 6e-3, scale=(0.7, 2.0), colour=0.5),
     "DeepLab v3+": Candidate(partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3)), HALF, 3e-3),
     "smp DeepLabV3Plus resnet18": Candidate(partial(smp, "DeepLabV3Plus"), HALF, 1e-3),
