@@ -17,7 +17,8 @@ from PIL import Image
 import segedu
 from segedu import cli, models
 from segedu.exporting import export_page
-from segedu.exporting.page import MACHINE, RUNTIME
+from segedu.exporting.files import Followed
+from segedu.exporting.page import MACHINE, RUNTIME, write_page
 from segedu.labels import STREET, LabelTable
 from tests import lab
 from tests.exports import able
@@ -54,11 +55,19 @@ def test_everything_is_in_the_one_file(package, tmp_path):
     notes = {entry.key: entry.value for entry in onnx.load_model_from_string(unpacked(page, "model")).metadata_props}
     assert json.loads(notes["labels"])["names"] == list(PAIR.names)
     about = json.loads(element(page, "about"))
-    assert about.pop("side") == json.loads(notes["side"]) == 640
+    assert about.pop("side") == json.loads(notes["side"]) == 640 and about.pop("smallest") == 32
     assert about == {"channels": 3, "names": list(PAIR.names), "colours": [list(colour) for colour in PAIR.colours]}
     # Nothing is asked of a server: no address but those of standards.
     assert set(re.findall(r"https?://[^\s\"'<)]+", page)) <= {"http://www.w3.org/2000/svg"}
     assert {path: path.read_bytes() for path in package.rglob("*") if path.is_file()} == before
+
+
+@able
+def test_a_page_asks_for_as_many_pixels_as_its_network(package, tmp_path):
+    followed = Followed(models.SmallNet(2), PAIR)
+    followed.smallest = 64  # as it is for a network that torch can follow from there on only
+    page = write_page(tmp_path / "net.html", followed, package).read_text("utf-8")
+    assert json.loads(element(page, "about"))["smallest"] == 64
 
 
 @able
