@@ -151,7 +151,7 @@ class TiffPicture(Picture):
                 if len(packed) < page.databytecounts[index]:
                     raise EOFError("it ends too early")
                 pixels, place, shape = page.decode(packed or None, index, jpegtables=page.jpegtables)
-            except DAMAGE as error:
+            except (*DAMAGE, RuntimeError) as error:  # imagecodecs' errors are of the second kind
                 if "imagecodecs" in str(error):
                     raise ImportError(
                         f"{self.path} is packed by {page.compression.name}, for which tifffile needs imagecodecs: "
