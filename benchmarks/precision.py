@@ -76,15 +76,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"beginnings of {', '.join(NETWORKS)}")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=NETWORKS, help=f"of {', '.join(map(repr, NETWORKS))}"
+    )
     options = parser.parse_args()
-    names = [name for name in NETWORKS if not options.only or name.startswith(tuple(options.only))]
-    if not names or options.rounds < 1:
-        parser.error(f"at least one round, and beginnings of these names: {', '.join(NETWORKS)}")
+    if options.rounds < 1:
+        parser.error("Measure at least one round.")
     if torch.get_num_threads() > 1 and hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print("Other programs run here, which slows bfloat16 most: wait until they end, or set OMP_NUM_THREADS=1.")
     torch.manual_seed(0)
-    networks = {name: NETWORKS[name]() for name in names}
+    networks = {name: NETWORKS[name]() for name in options.only or NETWORKS}
     precisions = ["float32", "bfloat16", *(["float16"] if runtime.device().type == "cuda" else [])]
     rates = measure(networks, precisions, options.rounds, options.seconds)
     print(table(rates, runtime.precision()))
