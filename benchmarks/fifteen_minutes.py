@@ -7,8 +7,7 @@ with lesson 04's recipe, and their last weights are scored at 480×360, with one
 pictures of a third drive, "val" on CamVid's val, which is a clip out of a drive that is trained on. Where camvid/test
 is in SEGEDU_DATA, a last row learns from all of CamVid's train, as published numbers do, and is scored on val and on
 the released test part. Network, size, rate and augmentation were chosen by fifteen_minutes_choices.py on other
-pictures.
-Each of the seconds of a curve is a training of its own, whose learning rate falls to 0 at its end.
+pictures. Each of the seconds of a curve is a training of its own, whose learning rate falls to 0 at its end.
 
 A second is one of computing, as in learning_per_minute.py; on a machine at rest it is a second of the clock.
 """
@@ -19,8 +18,8 @@ import statistics
 import sys
 from functools import cache
 
-from benchmarks.fifteen_minutes_choices import CANDIDATES, LargeStreet, learn, row
-from benchmarks.learning_per_minute import compete
+from benchmarks.fifteen_minutes_choices import CANDIDATES, LargeStreet, learn
+from benchmarks.learning_per_minute import compete, row
 from benchmarks.scoring import Scores
 from benchmarks.storing import RESULTS
 from segedu.datasets import CamVid

@@ -20,11 +20,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.learning_per_minute import BATCH, CLASSES, PretrainedSqueezeNet, compete, fit_for, smp
+from benchmarks.learning_per_minute import BATCH, CLASSES, PretrainedSqueezeNet, compete, fit_for, row, smp
 from benchmarks.scoring import Scores
 from benchmarks.storing import RESULTS
 from benchmarks.weighing import weighted_loss
-from segedu import evaluate, transforms
+from segedu import transforms
 from segedu.datasets import CamVid
 from segedu.models import DeepLab, QuickUNet
 
@@ -103,13 +103,6 @@ def learn(candidate: Candidate, street: LargeStreet, seconds: float, seed: int) 
     train.transform = candidate.transform()
     pictures = fit_for(seconds, network, train, loss=loss, rate=candidate.rate, batch=BATCH, seed=seed).pictures
     return AtSize(network, candidate.size), pictures
-
-
-def row(model: nn.Module, street: LargeStreet, speed: float) -> Scores:
-    """What is stored of a trained network: parameters, pictures a second, and the mean IoU of all that is scored."""
-    scores = {name: round(evaluate(model, data).mean_iou(), 4) for name, data in street.scored.items()}
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"parameters": parameters, "pictures_per_second": round(speed, 1), **scores}
 
 
 def run(name: str, street: LargeStreet, seconds: int, seed: int) -> Scores:

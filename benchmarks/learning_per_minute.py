@@ -172,6 +172,13 @@ def fit_for(
         )  # fmt: skip
 
 
+def row(model: nn.Module, street: Street, speed: float) -> Scores:
+    """What is stored of a trained network: parameters, pictures a second, and the mean IoU of all that is scored."""
+    scores = {name: round(segedu.evaluate(model, data).mean_iou(), 4) for name, data in street.scored.items()}
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "pictures_per_second": round(speed, 1), **scores}
+
+
 def run(arm: Arm, street: Street, seconds: float, seed: int) -> Scores:
     """Train one arm from one seed, and score it."""
     torch.manual_seed(seed)
@@ -182,9 +189,7 @@ def run(arm: Arm, street: Street, seconds: float, seed: int) -> Scores:
     else:
         recipe = {"loss": street.loss, "rate": arm.rate, "batch": BATCH, "seed": seed}
         pictures = fit_for(seconds, model, street.train, **recipe).pictures
-    scores = {name: round(segedu.evaluate(model, data).mean_iou(), 4) for name, data in street.scored.items()}
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"parameters": parameters, "pictures_per_second": round(pictures / seconds, 1), **scores}
+    return row(model, street, pictures / seconds)
 
 
 def table(stored: dict) -> str:
