@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import segedu
-from benchmarks.by_shape import REACH, Judge
+from benchmarks.by_shape import REACH, Judge, connected_parts
 from benchmarks.scoring import Arms, Scores, class_ious, classes_of, matrix_scores, street_scores, whole_near_away
 from benchmarks.weighing import weighted_loss
 from segedu.datasets import CamVid, ToyStreet
@@ -32,6 +32,12 @@ STEPS = {"FCN-8s": 235, "U-Net": 100, "DeepLab v3+": 180}
 NETWORKS = {"FCN-8s": FCN_8S, "U-Net": U_NET, "DeepLab v3+": V3_PLUS}
 # The widths at which the three have nearly as many parameters: each within 5 % of their mean, 480,000.
 EQUAL = {"FCN-8s": 11, "U-Net": 8, "DeepLab v3+": 12}
+# The U-Net at a quarter of lesson 06, and its steps in the time of 100 of the U-Net.
+QUARTER = partial(
+    QuickUNet, CLASSES, width=32, depth=3, stride=4, stem="strided", convolutions=1, upsampling="bilinear"
+)
+QUARTER_STEPS = 247
+THINGS = ("pole", "sign symbol", "car", "pedestrian", "bicyclist")  # the classes whose things are counted one by one
 LOOKS = (16, 8, 4, 2)  # a network at equal time is also looked at after 1/16, 1/8, … of its steps
 LONGER = 3  # times as long
 
@@ -126,6 +132,27 @@ def on_streets(make: Callable[[], nn.Module], steps: int, seed: int, *, curve: b
     return street_scores(net, val, reach=REACH) | judge.scores(classes_of(net, judge.images)) | noted
 
 
+@cache
+def drives() -> tuple[Held, Judge]:
+    """Photographs of two drives of CamVid to learn from, and who scores those of another.
+
+    CamVid does not tell objects apart: the connected parts of a class count as its things.
+    """
+    scored, things = CamVid("test", protocol="by-drive", size=SIZE), [STREET.index(name) for name in THINGS]
+    judge = Judge((image, mask, connected_parts(mask, things)) for image, mask in scored)
+    return Held(CamVid("train", protocol="by-drive", size=SIZE)), judge
+
+
+def on_drives(make: Callable[[], nn.Module], steps: int, seed: int) -> Scores:
+    """Scores after so many steps on photographs of two drives, on another drive."""
+    train, judge = drives()
+    net, noted = learn(make, train, steps, seed)
+    found = classes_of(net, judge.images)
+    whole, near, away = whole_near_away(found, judge.masks)
+    bands = {"near_mean_iou": near.mean_iou(), "away_mean_iou": away.mean_iou()}
+    return matrix_scores(whole) | bands | class_ious(whole) | judge.scores(found) | noted
+
+
 # The experiments: each gives {arm: function of a seed → scores}
 
 
@@ -157,18 +184,22 @@ def longer() -> Arms:
     }
 
 
-def on_drives() -> Arms:
+def equal_time_on_drives() -> Arms:
     """The steps of 10_time on two drives of CamVid, scored on another: is the order that of rendered streets?"""
-    train = Held(CamVid("train", protocol="by-drive", size=SIZE))
-    images, masks = map(torch.stack, zip(*CamVid("test", protocol="by-drive", size=SIZE), strict=True))
+    three = {name: partial(on_drives, partial(make, width=WIDTH), STEPS[name]) for name, make in NETWORKS.items()}
+    return three | {"at a quarter": partial(on_drives, QUARTER, QUARTER_STEPS)}
 
-    def arm(name: str, seed: int) -> Scores:
-        net, noted = learn(partial(NETWORKS[name], width=WIDTH), train, STEPS[name], seed)
-        whole, near, away = whole_near_away(classes_of(net, images), masks)
-        bands = {"near_mean_iou": near.mean_iou(), "away_mean_iou": away.mean_iou()}
-        return matrix_scores(whole) | bands | class_ious(whole) | noted
 
-    return {name: partial(arm, name) for name in NETWORKS}
+def equal_parameters_on_drives() -> Arms:
+    """The networks and the 100 steps of 10_parameters on two drives of CamVid, scored on another.
+
+    U-Net itself is "U-Net" of 10_camvid.
+    """
+    return {
+        name: partial(on_drives, partial(make, width=EQUAL[name]), STEPS["U-Net"])
+        for name, make in NETWORKS.items()
+        if name != "U-Net"
+    }
 
 
 def shapes_of_a_unet() -> Arms:
@@ -176,13 +207,12 @@ def shapes_of_a_unet() -> Arms:
 
     Depth 4, width 8 is "U-Net" of 10_time.
     """
-    quick = {"width": 32, "depth": 3, "stride": 4, "stem": "strided", "convolutions": 1, "upsampling": "bilinear"}
     arms = {
         "depth 2": (partial(U_NET, width=8, depth=2), 185),
         "depth 3": (partial(U_NET, width=8, depth=3), 144),
         "width 4": (partial(U_NET, width=4), 140),
         "width 16": (partial(U_NET, width=16), 48),
-        "at a quarter": (partial(QuickUNet, CLASSES, **quick), 247),
+        "at a quarter": (QUARTER, QUARTER_STEPS),
     }
     return {name: partial(on_streets, make, steps) for name, (make, steps) in arms.items()}
 
@@ -191,6 +221,7 @@ EXPERIMENTS = {
     "10_time": equal_time,
     "10_parameters": equal_parameters,
     "10_longer": longer,
-    "10_camvid": on_drives,
+    "10_camvid": equal_time_on_drives,
+    "10_camvid_parameters": equal_parameters_on_drives,
     "10_shapes": shapes_of_a_unet,
 }

@@ -60,6 +60,18 @@ def test_the_truth_scores_one_everywhere_and_a_lost_class_is_seen_where_it_is(st
     assert lost["within 1, wrong"] > 0 == lost["beyond, wrong"]  # a pole is all border
 
 
+def test_the_parts_of_a_class_are_things_where_nobody_told_objects_apart():
+    car, pole, sky = (STREET.index(name) for name in ("car", "pole", "sky"))
+    mask = torch.full((12, 12), sky)
+    mask[1:3, 1:3] = car
+    mask[3, 3] = car  # touches the first car with a corner
+    mask[8, 8] = mask[0, 11] = pole
+    mask[5, 5] = 255
+    ids = by_shape.connected_parts(mask, [pole, car])
+    assert ids[1, 1] == ids[3, 3] > ids[8, 8] > ids[0, 11] > 0
+    assert torch.equal(ids > 0, (mask == car) | (mask == pole)) and sorted(set(ids.flatten().tolist())) == [0, 1, 2, 3]
+
+
 def test_each_pixel_lies_in_one_ring_but_void(streets):
     judge = by_shape.Judge(streets)
     assert torch.equal(torch.stack(list(judge.rings.values())).sum(0), (judge.masks != 255).long())
