@@ -19,13 +19,14 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import ConcatDataset
 
 from benchmarks.learning_per_minute import BATCH, CLASSES, PretrainedSqueezeNet, compete, fit_for, row, smp
 from benchmarks.scoring import Scores
 from benchmarks.storing import RESULTS
 from benchmarks.weighing import weighted_loss
 from segedu import transforms
-from segedu.datasets import CamVid
+from segedu.datasets import CamVid, ToyStreet
 from segedu.models import DeepLab, QuickUNet
 
 STORED = RESULTS / "fifteen_minutes_choices.json"
@@ -47,13 +48,17 @@ class AtSize(nn.Module):
 
 @dataclass
 class Candidate:
-    """What is trained and how: the network, the size of the pictures it learns from, AdamW's rate, the augmentation."""
+    """What is trained and how: the network, the size of the pictures it learns from, AdamW's rate, the augmentation.
+
+    rendered: how many streets of ToyStreet it learns from as well; CamVid's by-drive part has 266 pictures.
+    """
 
     build: Callable[[], nn.Module]
     size: tuple[int, int]
     rate: float
     scale: tuple[float, float] = (0.7, 1.6)
     colour: float = 0.3
+    rendered: int = 0
 
     def transform(self) -> Callable:
         """The augmentation."""
@@ -70,6 +75,7 @@ CANDIDATES = {
     "U-Net at a quarter, wider": Candidate(partial(quarter, width=48), HALF, 6e-3),
     "U-Net at a quarter, wider, 240×320": Candidate(partial(quarter, width=48), TWO_THIRDS, 6e-3),
     "U-Net at a quarter, more augmentation": Candidate(quarter, HALF, 6e-3, scale=(0.7, 2.0), colour=0.5),
+    "U-Net at a quarter, wider, and rendered streets": Candidate(partial(quarter, width=48), HALF, 6e-3, rendered=266),
     "DeepLab v3+": Candidate(partial(DeepLab, CLASSES, output_stride=16, rates=(1, 2, 3)), HALF, 3e-3),
     "smp DeepLabV3Plus resnet18": Candidate(partial(smp, "DeepLabV3Plus"), HALF, 1e-3),
     "smp Unet resnet18": Candidate(partial(smp, "Unet"), HALF, 1e-3),
@@ -101,6 +107,11 @@ def learn(candidate: Candidate, street: LargeStreet, seconds: float, seed: int) 
     train = street.train(candidate.size)
     loss = weighted_loss(train)  # looks at every picture, so reading them is no part of the training
     train.transform = candidate.transform()
+    if candidate.rendered:
+        streets = ToyStreet("train", length=candidate.rendered, size=candidate.size)
+        list(streets)  # drawn before the clock starts, as the photographs are read
+        streets.transform = candidate.transform()
+        train = ConcatDataset([train, streets])
     pictures = fit_for(seconds, network, train, loss=loss, rate=candidate.rate, batch=BATCH, seed=seed).pictures
     return AtSize(network, candidate.size), pictures
 

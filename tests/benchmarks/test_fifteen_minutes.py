@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks import fifteen_minutes, fifteen_minutes_choices, learning_per_minute
-from benchmarks.fifteen_minutes import BUDGETS, OURS, PEER, PRETRAINED, RELEASED
+from benchmarks.fifteen_minutes import BUDGETS, OURS, PEER, PRETRAINED, RELEASED, WITH_RENDERED
 from benchmarks.fifteen_minutes_choices import CANDIDATES, AtSize
 from segedu.datasets import ToyStreet
 from segedu.download import DataMissing
@@ -55,6 +55,20 @@ def test_a_candidate_learns_from_its_size_with_its_augmentation_and_answers_at_t
     assert trained[0][0][0].shape == (3, 32, 48)
 
 
+def test_rendered_streets_are_learnt_from_beside_the_photographs_augmented_alike(small, monkeypatch):
+    trained, plain = [], fifteen_minutes_choices.fit_for
+    monkeypatch.setattr(
+        fifteen_minutes_choices, "fit_for", lambda *given, **how: trained.append(given[2]) or plain(*given, **how)
+    )
+    candidate = replace(CANDIDATES[WITH_RENDERED], rendered=5)
+    assert replace(candidate, rendered=0) == CANDIDATES[OURS], "they differ in more than the streets"
+    fifteen_minutes_choices.learn(candidate, street(), 6, 0)
+    photographs, streets = trained[0].datasets
+    assert (len(photographs), len(streets)) == (8, 5) and streets.size == (32, 48)
+    kinds = [[type(part) for part in data.transform.transforms] for data in (photographs, streets)]
+    assert kinds[0] == kinds[1]
+
+
 def test_every_point_of_a_curve_is_a_training_of_its_own_and_late_ones_are_left_out(small, monkeypatch):
     monkeypatch.setitem(BUDGETS, OURS, (3, 6, 900))
     learnt, plain = [], fifteen_minutes.learn
@@ -91,6 +105,7 @@ def test_the_best_of_each_kind_goes_on():
     stored = json.loads(fifteen_minutes_choices.STORED.read_text(encoding="utf-8"))
     assert stored["arms"].keys() == CANDIDATES.keys()
     means = {name: statistics.mean(row["chosen_on"].values()) for name, row in stored["arms"].items()}
+    assert means.pop(WITH_RENDERED) > means[OURS]  # the same with more pictures: a row of its own
     kinds = {"smp": PEER, "SqueezeNet": PRETRAINED, "": OURS}
     best = dict.fromkeys(kinds.values(), "")
     for name, mean in means.items():
