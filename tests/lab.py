@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,19 @@ class Lab:
         """Runs the cell number `index`, counted from 0, texts included."""
         page.evaluate("(index) => { jupyterapp.shell.currentWidget.content.activeCellIndex = index }", index)
         self._command(page, "notebook:run-cell", seconds)
+
+    def run_until(self, page, index: int, right: Callable[[str], bool], seconds: float = 60) -> str:
+        """Runs the cell again until what it prints is `right`, and returns that.
+
+        A widget's news reach the kernel beside the cells, in no order with them (JupyterLab 4.4 with ipykernel 7 sends
+        them over a subshell): a cell that is run at once may not know the last stroke yet.
+        """
+        last = time.monotonic() + seconds
+        while True:
+            self.run_cell(page, index, seconds)
+            if right(said := self.printed(page, index)) or time.monotonic() > last:
+                return said
+            page.wait_for_timeout(200)
 
     def printed(self, page, index: int) -> str:
         """What the cell number `index` has printed."""

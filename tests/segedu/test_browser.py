@@ -97,6 +97,14 @@ def close_to(colour):
     return pytest.approx(colour, abs=3)
 
 
+def strokes_in_python(laboratory, number):
+    """The painter's strokes as a cell prints them, once there are so many."""
+    said = laboratory.run_until(laboratory.page, READ_STROKES, lambda said: len(eval(said)) == number)
+    strokes = eval(said)
+    assert len(strokes) == number
+    return strokes
+
+
 def test_everything_ran(laboratory):
     assert laboratory.errors_of_cells(laboratory.page) == []
     assert laboratory.printed(laboratory.page, READ_STROKES) == "[('table', [(50, 35)]), ('cup', [(0, 0)])]\n"
@@ -108,8 +116,7 @@ def test_a_stroke_of_the_mouse_reaches_python(laboratory, painter):
     assert before[35, 50] == 1 and before[0, 0] == 255, "a cell of Python has taken the second stroke away"
     draw(page, painter, [(10, 10), (30, 20), (30, 30)])
     assert (painted_on_screen(painter) != before).sum() > 100
-    laboratory.run_cell(page, READ_STROKES)
-    strokes = eval(laboratory.printed(page, READ_STROKES))
+    strokes = strokes_in_python(laboratory, 2)
     assert [name for name, _ in strokes] == ["table", "cup"]
     points = strokes[1][1]
     assert points[0] == (10, 10) and points[-1] == (30, 30) and 5 < len(points) < 30
@@ -125,6 +132,7 @@ def test_python_undoes_the_stroke_on_the_screen(laboratory, painter):
     before = painted_on_screen(painter)
     draw(laboratory.page, painter, [(5, 35), (20, 35)])
     painter.get_by_text("3 strokes, ").wait_for()
+    strokes_in_python(laboratory, 3)
     laboratory.run_cell(laboratory.page, UNDO)
     painter.get_by_text("2 strokes, ").wait_for()
     assert (painted_on_screen(painter) == before).all()
@@ -153,8 +161,8 @@ def test_class_undo_and_clear_by_keyboard(laboratory, painter):
 def test_a_stroke_that_leaves_the_picture_ends_at_its_edge(laboratory, painter):
     painter.get_by_role("button", name="cup").click()
     draw(laboratory.page, painter, [(50, 20), (75, 20)])
-    laboratory.run_cell(laboratory.page, READ_STROKES)
-    name, points = eval(laboratory.printed(laboratory.page, READ_STROKES))[-1]
+    shown = int(painter.get_by_role("status").inner_text().split()[0])
+    name, points = strokes_in_python(laboratory, shown)[-1]
     assert name == "cup" and points[0] == (50, 20) and points[-1] == (59, 20)
 
 
