@@ -24,7 +24,7 @@ SMP = "smp/"  # stands before the name of an encoder of segmentation_models_pyto
 class BackboneUNet(SegmentationModel):
     """Logits (N, num_classes, H, W) for pictures (N, 3, H, W) in 0…1, any H, W ≥ 32.
 
-    The backbone is a classifier without its head, torchvision's or one of
+    The backbone is a classifier up to its last map, torchvision's or one of
     segmentation_models_pytorch (smp), where that library is installed. Of each size that its maps
     have (1/2 … 1/32 of the picture) the last one is used: from the coarsest up, each map is
     upsampled to the size of the next finer one, concatenated to it, and joined by two convolutions,
