@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from benchmarks.scoring import Scores
+from segedu.inference import objects_by_watershed
 from segedu.labels import IGNORE_INDEX
 from segedu.metrics import border_band
 from segedu.metrics.boundary import dilated
@@ -60,12 +60,7 @@ def connected_parts(mask: torch.Tensor, classes: Iterable[int]) -> torch.Tensor:
 
     mask: (H, W) class ids; returns (H, W) ids of parts, from 1 on, 0 elsewhere. Two cars that touch are one part.
     """
-    ids, last = np.zeros(mask.shape, np.int64), 0
-    for class_id in classes:
-        parts, number = ndimage.label(mask.numpy() == class_id, np.ones((3, 3)))
-        ids[parts > 0] = parts[parts > 0] + last
-        last += number
-    return torch.from_numpy(ids)
+    return torch.from_numpy(objects_by_watershed(mask.numpy(), classes, min_dip=1))  # nothing is cut
 
 
 def things_of(masks: np.ndarray, objects: np.ndarray) -> list[Thing]:

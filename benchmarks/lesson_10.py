@@ -37,7 +37,6 @@ QUARTER = partial(
     QuickUNet, CLASSES, width=32, depth=3, stride=4, stem="strided", convolutions=1, upsampling="bilinear"
 )
 QUARTER_STEPS = 247
-THINGS = ("pole", "sign symbol", "car", "pedestrian", "bicyclist")  # the classes whose things are counted one by one
 LOOKS = (16, 8, 4, 2)  # a network at equal time is also looked at after 1/16, 1/8, … of its steps
 LONGER = 3  # times as long
 
@@ -138,7 +137,7 @@ def drives() -> tuple[Held, Judge]:
 
     CamVid does not tell objects apart: the connected parts of a class count as its things.
     """
-    scored, things = CamVid("test", protocol="by-drive", size=SIZE), [STREET.index(name) for name in THINGS]
+    scored, things = CamVid("test", protocol="by-drive", size=SIZE), [STREET.index(name) for name in STREET.things]
     judge = Judge((image, mask, connected_parts(mask, things)) for image, mask in scored)
     return Held(CamVid("train", protocol="by-drive", size=SIZE)), judge
 
@@ -151,6 +150,15 @@ def on_drives(make: Callable[[], nn.Module], steps: int, seed: int) -> Scores:
     whole, near, away = whole_near_away(found, judge.masks)
     bands = {"near_mean_iou": near.mean_iou(), "away_mean_iou": away.mean_iou()}
     return matrix_scores(whole) | bands | class_ious(whole) | judge.scores(found) | noted
+
+
+def equally_large(scored: Callable[[Callable[[], nn.Module], int, int], Scores]) -> Arms:
+    """Two networks as large as the U-Net of width 8, in its 100 steps; scored: called with (make, steps, seed)."""
+    return {
+        name: partial(scored, partial(make, width=EQUAL[name]), STEPS["U-Net"])
+        for name, make in NETWORKS.items()
+        if name != "U-Net"
+    }
 
 
 # The experiments: each gives {arm: function of a seed → scores}
@@ -169,11 +177,7 @@ def equal_parameters() -> Arms:
 
     U-Net itself is "U-Net" of 10_time.
     """
-    return {
-        name: partial(on_streets, partial(make, width=EQUAL[name]), STEPS["U-Net"])
-        for name, make in NETWORKS.items()
-        if name != "U-Net"
-    }
+    return equally_large(on_streets)
 
 
 def longer() -> Arms:
@@ -195,11 +199,7 @@ def equal_parameters_on_drives() -> Arms:
 
     U-Net itself is "U-Net" of 10_camvid.
     """
-    return {
-        name: partial(on_drives, partial(make, width=EQUAL[name]), STEPS["U-Net"])
-        for name, make in NETWORKS.items()
-        if name != "U-Net"
-    }
+    return equally_large(on_drives)
 
 
 def shapes_of_a_unet() -> Arms:

@@ -34,6 +34,16 @@ def small(monkeypatch):
     monkeypatch.setattr(learning_per_minute.time, "thread_time", lambda: next(readings))
 
 
+@pytest.fixture
+def trained(monkeypatch):
+    """The data sets that were learnt from, in their order."""
+    trained, plain = [], fifteen_minutes_choices.fit_for
+    monkeypatch.setattr(
+        fifteen_minutes_choices, "fit_for", lambda *given, **how: trained.append(given[2]) or plain(*given, **how)
+    )
+    return trained
+
+
 def test_a_network_at_one_size_sees_that_size_and_answers_at_the_pictures():
     inner, seen = nn.Conv2d(3, 11, 1), []
     inner.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
@@ -42,11 +52,7 @@ def test_a_network_at_one_size_sees_that_size_and_answers_at_the_pictures():
     assert seen[0].shape == (1, 3, 40, 60) and torch.allclose(seen[0], torch.tensor(0.25))
 
 
-def test_a_candidate_learns_from_its_size_with_its_augmentation_and_answers_at_the_whole(small, monkeypatch):
-    trained, plain = [], fifteen_minutes_choices.fit_for
-    monkeypatch.setattr(
-        fifteen_minutes_choices, "fit_for", lambda *given, **how: trained.append(given[2]) or plain(*given, **how)
-    )
+def test_a_candidate_learns_from_its_size_with_its_augmentation_and_answers_at_the_whole(small, trained):
     toy = street(chosen_on=ToyStreet("val", length=2, size=(64, 96)))
     found = fifteen_minutes_choices.run("U-Net at a quarter, more augmentation", toy, seconds=6, seed=0)
     assert 0 <= found["chosen_on"] <= 1 and found["pictures_per_second"] > 0
@@ -55,11 +61,7 @@ def test_a_candidate_learns_from_its_size_with_its_augmentation_and_answers_at_t
     assert trained[0][0][0].shape == (3, 32, 48)
 
 
-def test_rendered_streets_are_learnt_from_beside_the_photographs_augmented_alike(small, monkeypatch):
-    trained, plain = [], fifteen_minutes_choices.fit_for
-    monkeypatch.setattr(
-        fifteen_minutes_choices, "fit_for", lambda *given, **how: trained.append(given[2]) or plain(*given, **how)
-    )
+def test_rendered_streets_are_learnt_from_beside_the_photographs_augmented_alike(small, trained):
     candidate = replace(CANDIDATES[WITH_RENDERED], rendered=5)
     ours = replace(CANDIDATES[OURS], build=candidate.build)
     assert replace(candidate, rendered=0) == ours, "they differ in more than the streets"
